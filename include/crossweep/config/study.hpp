@@ -1,0 +1,92 @@
+// A study as its TOML file describes it: settings, sweep axes, and the points that they span.
+// One table of fields (src/config/fields.cpp) drives reading, checking, echoing and the reference manual.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crossweep/trial/trial_params.hpp"
+
+namespace crossweep::config {
+
+struct StudyParams {
+    std::string name = "study";
+    std::uint32_t seed = 1;    ///< key of every random draw, with the trial
+    std::uint32_t trials = 1;  ///< chips (noise draws) per point
+    double confidence = 0.95;  ///< of every interval
+};
+
+/// How a run proceeds. Changes no result, so it may differ between runs into one directory.
+struct RunParams {
+    double segment_s = 30;               ///< finished records are written at least this often
+    double time_budget_s = 0;            ///< stop in time and exit 75; 0: until SLURM_JOB_END_TIME, if set
+    std::uint32_t batch_images = 16;     ///< images that share one noise-free reference in memory
+    std::uint32_t points_per_unit = 32;  ///< largest group of points evaluated on one batch
+    std::uint32_t max_failed_units = 10; ///< stop when more have failed
+};
+
+/// All settings of one point.
+struct Settings {
+    StudyParams study;
+    trial::DataParams data;
+    trial::ModelParams model;
+    device::DeviceParams device;
+    crossbar::CrossbarParams crossbar;
+    std::string transform = "none";                                ///< name of the transform in force
+    std::map<std::string, transform::TransformParams> transforms;  ///< by name; "none" always exists
+    RunParams run;
+
+    trial::PointParams point() const;
+};
+
+/// One dimension of the sweep: one key (grid), several that walk together (zip), or listed points.
+struct Axis {
+    std::string name;                                        ///< the key, or the keys joined by '+'; "listed" for points
+    std::vector<std::string> keys;                           ///< dotted paths
+    std::vector<std::vector<std::string>> text;              ///< [value][key] as echoed; "" where a listed point leaves it
+    std::vector<std::vector<std::optional<double>>> number;  ///< [value][key], absent for text values
+    std::size_t size() const { return text.size(); }
+};
+
+/// A point with its place on the axes.
+struct Point {
+    Settings settings;
+    std::vector<std::size_t> index;  ///< [axis]
+};
+
+struct Study {
+    Settings base;
+    std::vector<Axis> axes;      ///< grid axes, then zips, then listed points, each in file order
+    std::vector<Point> points;   ///< row-major over the axes, last axis fastest
+    std::string resolved_toml;   ///< every key with its value, paths absolute: a file that load_study reads back the same
+};
+
+/// Read and check a study; `overrides` are "key=value" with TOML values (bare words are taken as strings).
+/// Relative paths are relative to the study file. Throws ConfigError with every problem found, each as
+/// `FILE:LINE:COLUMN: problem (why). What to do.`; DataError if the file cannot be read.
+Study load_study(const std::filesystem::path& file, const std::vector<std::string>& overrides = {});
+Study parse_study(const std::string& toml, const std::filesystem::path& file,
+                  const std::vector<std::string>& overrides = {});
+
+/// (key, value) of everything but [run] that decides the results of a point, in table order; file paths are left out
+/// (the caller adds the hashes of what they contain), and a transform is given by its parameters, not its name.
+std::vector<std::pair<std::string, std::string>> identity(const Settings& settings);
+
+/// (key, value, is numeric) of every scalar key of a point, for /points of the results.
+struct KeyValue {
+    std::string key, text;
+    std::optional<double> number;
+};
+std::vector<KeyValue> key_values(const Settings& settings);
+
+/// One-sentence differences between two resolved studies, [run] and file paths aside; empty if they are the same.
+std::vector<std::string> differences(const std::string& stored_toml, const std::string& new_toml);
+
+/// The reference manual of all keys as Markdown: key, type, range, default, meaning.
+std::string reference_markdown();
+
+}  // namespace crossweep::config

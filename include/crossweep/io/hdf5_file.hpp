@@ -1,0 +1,60 @@
+// HDF5 with RAII handles and located errors. The only header through which the program sees HDF5.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace crossweep::io {
+
+/// Element types that the program stores.
+template <class T>
+concept Hdf5Element = std::same_as<T, double> || std::same_as<T, float> || std::same_as<T, std::int32_t> ||
+                      std::same_as<T, std::uint32_t> || std::same_as<T, std::uint64_t> ||
+                      std::same_as<T, std::uint8_t> || std::same_as<T, std::string>;
+
+/// One open HDF5 file. Paths inside it are absolute ("/records/images"); missing groups are made on writing.
+/// Every failure throws DataError with the file, the object and HDF5's own reason.
+class Hdf5File {
+  public:
+    enum class Mode { read, create };
+    Hdf5File(const std::filesystem::path& path, Mode mode);
+    ~Hdf5File();
+    Hdf5File(Hdf5File&&) noexcept;
+    Hdf5File& operator=(Hdf5File&&) noexcept;
+
+    /// Write `values`, row-major, with the given shape (empty: one dimension of values.size()).
+    template <Hdf5Element T>
+    void write(const std::string& path, std::span<const T> values, std::vector<std::size_t> shape = {});
+    template <Hdf5Element T>
+    std::vector<T> read(const std::string& path) const;
+    std::vector<std::size_t> shape(const std::string& path) const;
+    bool contains(const std::string& path) const;
+    /// Names of the members of a group, sorted.
+    std::vector<std::string> members(const std::string& group) const;
+
+    /// Attribute of a data set or group ("/" for the file).
+    void set_attribute(const std::string& object, const std::string& name, std::string_view value);
+    void set_attribute(const std::string& object, const std::string& name, std::span<const double> values);
+    std::string text_attribute(const std::string& object, const std::string& name) const;
+    std::vector<double> number_attribute(const std::string& object, const std::string& name) const;
+    bool has_attribute(const std::string& object, const std::string& name) const;
+
+    /// Make `scale` (one-dimensional) a dimension scale named as its last path part, and attach it to dimension
+    /// `dimension` of `dataset`, as netCDF-4 and xarray expect.
+    void attach_scale(const std::string& dataset, std::size_t dimension, const std::string& scale);
+    /// Flush and close; throws DataError where the destructor would have to be silent (disk full).
+    void close();
+
+  private:
+    struct Handle;
+    std::unique_ptr<Handle> file_;
+    std::filesystem::path path_;
+};
+
+}  // namespace crossweep::io

@@ -1,0 +1,49 @@
+// The result of one (point, trial, shard): counts and sums, never means, so that records merge in any order.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "crossweep/core/content_hash.hpp"
+
+namespace crossweep::io {
+
+/// Version of the stored layout; readers accept this version and every earlier one that a test has a file of.
+inline constexpr std::uint32_t record_version = 1;
+
+/// Names a record. `point` hashes everything that changes the result apart from trial and shard.
+struct RecordKey {
+    ContentHash point;
+    std::uint32_t trial = 0;
+    std::uint32_t shard = 0;
+
+    auto operator<=>(const RecordKey&) const = default;
+};
+
+/// What one (point, trial, shard) gave. A failed record has counts of zero, empty arrays and says why.
+struct Record {
+    RecordKey key;
+    std::string failure;                  ///< empty if the unit succeeded; else one sentence
+    std::uint32_t images = 0;             ///< images evaluated
+    std::uint32_t correct_top1 = 0;
+    std::uint32_t correct_top5 = 0;
+    double seconds = 0;                   ///< compute time; not part of the content
+    std::vector<std::int32_t> predicted;  ///< [images] class with the largest logit
+    std::vector<float> margin;            ///< [images] logit of the label minus the largest other logit
+    std::vector<double> signal, noise;    ///< [layers] sum of A^2 and of (A - A')^2 over the shard's images
+
+    bool failed() const { return !failure.empty(); }
+};
+
+/// Records as bytes, for messages between ranks and for hashing.
+std::vector<std::byte> pack(std::span<const Record> records);
+/// Inverse of `pack`; throws DataError if the bytes are not whole records.
+std::vector<Record> unpack(std::span<const std::byte> bytes);
+
+/// Hash of the records sorted by key, without `seconds`: equal for equal results, whatever order or rank made them.
+ContentHash content_hash(std::span<const Record> records);
+
+}  // namespace crossweep::io
