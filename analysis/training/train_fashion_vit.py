@@ -72,7 +72,7 @@ def train(model, options, crossbar_of_step) -> None:
         bar = tqdm(range(steps), desc=f"epoch {epoch + 1}/{options.epochs}", disable=not sys.stderr.isatty())
         for step in bar:
             index = order[step * options.batch: (step + 1) * options.batch]
-            logits = model(fashion_mnist.augment(images[index], generator), crossbar_of_step(generator))
+            logits = model(fashion_mnist.augment(images[index], generator, options.shift), crossbar_of_step(generator))
             loss = F.cross_entropy(logits, labels[index])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -94,12 +94,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mode", choices=["standard", "vat"])
     parser.add_argument("--out", required=True, help="safetensors file to write")
-    parser.add_argument("--from", dest="start", help="weights that vat starts from")
+    parser.add_argument("--from", dest="start", help="weights to start from (vat: needed)")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--warmup", type=float, default=0.1, help="fraction of the steps")
     parser.add_argument("--weight-decay", type=float, default=0.05)
+    parser.add_argument("--shift", type=int, default=2, help="largest random shift of an image, in pixels")
     parser.add_argument("--query-key-gain", type=float, default=1.0, help="factor on the initial W_Q and W_K")
     parser.add_argument("--patch", type=int, default=4)
     parser.add_argument("--width", type=int, default=64)
@@ -110,14 +111,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     options = parser.parse_args()
     vat = options.mode == "vat"
-    if vat != bool(options.start):
-        parser.error("vat needs --from WEIGHTS, and standard does not take it")
+    if vat and not options.start:
+        parser.error("vat needs --from WEIGHTS")
     options.epochs = options.epochs or (3 if vat else 20)
     options.learning_rate = options.learning_rate or (2e-4 if vat else 1e-3)
     torch.manual_seed(options.seed)
     torch.set_num_threads(options.threads)
 
-    if vat:
+    if options.start:
         tensors, metadata = safetensors_file.load(options.start)
         arch = Architecture(**json.loads(metadata["architecture"]))
         model = VisionTransformer(arch)

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "crossweep/trial/trial_params.hpp"
@@ -22,11 +23,11 @@ struct StudyParams {
 
 /// How a run proceeds. Changes no result, so it may differ between runs into one directory.
 struct RunParams {
-    double segment_s = 30;               ///< finished records are written at least this often
-    double time_budget_s = 0;            ///< stop in time and exit 75; 0: until SLURM_JOB_END_TIME, if set
-    std::uint32_t batch_images = 16;     ///< images that share one noise-free reference in memory
-    std::uint32_t points_per_unit = 32;  ///< largest group of points evaluated on one batch
-    std::uint32_t max_failed_units = 10; ///< stop when more have failed
+    double segment_s = 30;                ///< finished records are written at least this often
+    double time_budget_s = 0;             ///< stop in time and exit 75; 0: until SLURM_JOB_END_TIME, if set
+    std::uint32_t batch_images = 16;      ///< images that share one noise-free reference in memory
+    std::uint32_t points_per_unit = 32;   ///< largest group of points evaluated on one batch
+    std::uint32_t max_failed_units = 10;  ///< stop when more have failed
 };
 
 /// All settings of one point.
@@ -36,19 +37,23 @@ struct Settings {
     trial::ModelParams model;
     device::DeviceParams device;
     crossbar::CrossbarParams crossbar;
-    std::string transform = "none";                                ///< name of the transform in force
-    std::map<std::string, transform::TransformParams> transforms;  ///< by name; "none" always exists
+    std::string transform = "none";  ///< name of the transform in force; key transform.name
+    /// By name; "none" always exists and changes nothing.
+    std::map<std::string, transform::TransformParams> transforms = {{"none", {}}};
     RunParams run;
 
+    /// What the trial needs of this point, the transform in force looked up.
     trial::PointParams point() const;
 };
 
 /// One dimension of the sweep: one key (grid), several that walk together (zip), or listed points.
 struct Axis {
-    std::string name;                                        ///< the key, or the keys joined by '+'; "listed" for points
-    std::vector<std::string> keys;                           ///< dotted paths
-    std::vector<std::vector<std::string>> text;              ///< [value][key] as echoed; "" where a listed point leaves it
-    std::vector<std::vector<std::optional<double>>> number;  ///< [value][key], absent for text values
+    std::string name;               ///< the key, or the keys joined by '+'; "listed" for points
+    std::vector<std::string> keys;  ///< dotted paths
+    /// [value][key] as echoed, without quotes; "" where a listed point leaves the key out
+    std::vector<std::vector<std::string>> text;
+    /// [value][key], absent for text values and where a listed point leaves the key out
+    std::vector<std::vector<std::optional<double>>> number;
     std::size_t size() const { return text.size(); }
 };
 
@@ -59,10 +64,11 @@ struct Point {
 };
 
 struct Study {
-    Settings base;
-    std::vector<Axis> axes;      ///< grid axes, then zips, then listed points, each in file order
-    std::vector<Point> points;   ///< row-major over the axes, last axis fastest
-    std::string resolved_toml;   ///< every key with its value, paths absolute: a file that load_study reads back the same
+    Settings base;              ///< keys on grid and zip axes hold their first value
+    std::vector<Axis> axes;     ///< grid axes, then zips, then listed points, each in file order
+    std::vector<Point> points;  ///< row-major over the axes, last axis fastest
+    std::string resolved_toml;  ///< every key with its value, paths absolute: a file that load_study reads
+                                ///< back the same
 };
 
 /// Read and check a study; `overrides` are "key=value" with TOML values (bare words are taken as strings).
@@ -72,18 +78,23 @@ Study load_study(const std::filesystem::path& file, const std::vector<std::strin
 Study parse_study(const std::string& toml, const std::filesystem::path& file,
                   const std::vector<std::string>& overrides = {});
 
-/// (key, value) of everything but [run] that decides the results of a point, in table order; file paths are left out
-/// (the caller adds the hashes of what they contain), and a transform is given by its parameters, not its name.
+/// (key, value) of everything but [run] that decides the results of a point, in table order; file paths are
+/// left out (the caller adds the hashes of what they contain), and a transform is given by its parameters,
+/// not its name.
 std::vector<std::pair<std::string, std::string>> identity(const Settings& settings);
 
-/// (key, value, is numeric) of every scalar key of a point, for /points of the results.
+/// Every scalar key of a point but [run], for /points of the results. The transform in force stands as
+/// transform.name, transform.alpha and transform.beta.
 struct KeyValue {
-    std::string key, text;
-    std::optional<double> number;
+    std::string key;
+    std::string text;
+    std::optional<double> number;  ///< of numeric keys
 };
 std::vector<KeyValue> key_values(const Settings& settings);
 
-/// One-sentence differences between two resolved studies, [run] and file paths aside; empty if they are the same.
+/// One-sentence differences between two resolved studies, [run] and file paths aside; empty if they are the
+/// same. Does not check values, so that a study stored by another version can be compared. Throws ConfigError
+/// if not TOML.
 std::vector<std::string> differences(const std::string& stored_toml, const std::string& new_toml);
 
 /// The reference manual of all keys as Markdown: key, type, range, default, meaning.

@@ -27,6 +27,8 @@ struct CrossbarParams {
     InputScale input_scale = InputScale::token;
     std::uint32_t array_rows = 64;
     std::uint32_t array_columns = 64;
+
+    bool operator==(const CrossbarParams&) const = default;
 };
 
 }  // namespace crossweep::crossbar

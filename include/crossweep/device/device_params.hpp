@@ -25,6 +25,8 @@ struct DeviceParams {
     double write_noise_factor = 3;        ///< gamma, multiplies write_noise_sigma
     double programming_noise_sigma = 0;   ///< of stationary weights, same law as write noise with gamma = 1
     Clamp clamp = Clamp::none;
+
+    bool operator==(const DeviceParams&) const = default;
 };
 
 }  // namespace crossweep::device

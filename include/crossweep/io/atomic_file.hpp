@@ -3,12 +3,14 @@
 
 #include <filesystem>
 #include <functional>
+#include <string>
 #include <string_view>
 
 namespace crossweep::io {
 
-/// Call `write(temporary)` and rename `temporary` to `path` once its bytes and its directory entry are on the disk.
-/// Whatever throws leaves no temporary behind and `path` as it was. Throws DataError (disk full, not writable).
+/// Call `write(temporary)`, where `temporary` is `path` with ".tmp" appended, flush it to the disk and rename
+/// it to `path`. `write` throws if it could not write everything. Whatever throws leaves no temporary behind
+/// and `path` as it was. Throws DataError (disk full, not writable).
 void write_atomically(const std::filesystem::path& path,
                       const std::function<void(const std::filesystem::path& temporary)>& write);
 

@@ -1,13 +1,14 @@
 // HDF5 with RAII handles and located errors. The only header through which the program sees HDF5.
 #pragma once
 
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 namespace crossweep::io {
@@ -15,11 +16,16 @@ namespace crossweep::io {
 /// Element types that the program stores.
 template <class T>
 concept Hdf5Element = std::same_as<T, double> || std::same_as<T, float> || std::same_as<T, std::int32_t> ||
-                      std::same_as<T, std::uint32_t> || std::same_as<T, std::uint64_t> ||
-                      std::same_as<T, std::uint8_t> || std::same_as<T, std::string>;
+    std::same_as<T, std::uint32_t> || std::same_as<T, std::uint64_t> || std::same_as<T, std::uint8_t> ||
+    std::same_as<T, std::string>;
+
+/// What the elements of a data set are; `integer` and `real` are of any width.
+enum class ElementKind { unsigned_byte, integer, real, text, other };
 
 /// One open HDF5 file. Paths inside it are absolute ("/records/images"); missing groups are made on writing.
-/// Every failure throws DataError with the file, the object and HDF5's own reason.
+/// Every failure throws DataError with the file, the object and HDF5's own reason. A file being created is
+/// composed in memory (up to twice its size) and reaches the disk on close, so that a full disk is one plain
+/// failed write. One thread at a time uses HDF5.
 class Hdf5File {
   public:
     enum class Mode { read, create };
@@ -31,24 +37,27 @@ class Hdf5File {
     /// Write `values`, row-major, with the given shape (empty: one dimension of values.size()).
     template <Hdf5Element T>
     void write(const std::string& path, std::span<const T> values, std::vector<std::size_t> shape = {});
+    /// All elements, row-major; HDF5 converts between number types, and clips what does not fit.
     template <Hdf5Element T>
     std::vector<T> read(const std::string& path) const;
     std::vector<std::size_t> shape(const std::string& path) const;
+    ElementKind element_kind(const std::string& path) const;
     bool contains(const std::string& path) const;
     /// Names of the members of a group, sorted.
     std::vector<std::string> members(const std::string& group) const;
 
-    /// Attribute of a data set or group ("/" for the file).
+    /// Attribute of a data set or group ("/" for the file); replaces one of the same name.
     void set_attribute(const std::string& object, const std::string& name, std::string_view value);
     void set_attribute(const std::string& object, const std::string& name, std::span<const double> values);
     std::string text_attribute(const std::string& object, const std::string& name) const;
     std::vector<double> number_attribute(const std::string& object, const std::string& name) const;
     bool has_attribute(const std::string& object, const std::string& name) const;
 
-    /// Make `scale` (one-dimensional) a dimension scale named as its last path part, and attach it to dimension
-    /// `dimension` of `dataset`, as netCDF-4 and xarray expect.
+    /// Make `scale` (one-dimensional) a dimension scale named as its last path part, and attach it to
+    /// dimension `dimension` of `dataset`, as netCDF-4 and xarray expect.
     void attach_scale(const std::string& dataset, std::size_t dimension, const std::string& scale);
-    /// Flush and close; throws DataError where the destructor would have to be silent (disk full).
+    /// Write and close; throws DataError where the destructor would have to be silent (disk full). The
+    /// destructor writes what is there.
     void close();
 
   private:

@@ -1,6 +1,7 @@
 // Labelled images as bytes, from IDX files (gzip or plain) or from HDF5.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -16,14 +17,16 @@ struct ImageSet {
     std::size_t count = 0, height = 0, width = 0, channels = 0;
     std::vector<std::uint8_t> pixels;
     std::vector<std::int32_t> labels;
-    std::vector<double> mean, std;  ///< per channel, of pixels scaled to [0, 1]; empty if the file does not say
+    /// Per channel, of pixels scaled to [0, 1]; empty if the file does not say.
+    std::vector<double> mean, std;
 
     std::span<const std::uint8_t> image(std::size_t index) const;
     /// Hash of shape, pixels, labels and normalisation.
     ContentHash content_hash() const;
 };
 
-/// Read IDX images and labels (MNIST layout; gzip or plain). Throws DataError: not IDX, truncated, counts differ.
+/// Read IDX images and labels (MNIST layout; gzip or plain). Throws DataError: not IDX, truncated, counts
+/// differ.
 ImageSet read_idx(const std::filesystem::path& images, const std::filesystem::path& labels);
 
 /// Read HDF5 with `images` uint8 [n, h, w, c], `labels` integer [n], and attributes `mean`, `std` on `images`

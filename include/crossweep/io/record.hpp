@@ -26,8 +26,8 @@ struct RecordKey {
 /// What one (point, trial, shard) gave. A failed record has counts of zero, empty arrays and says why.
 struct Record {
     RecordKey key;
-    std::string failure;                  ///< empty if the unit succeeded; else one sentence
-    std::uint32_t images = 0;             ///< images evaluated
+    std::string failure;       ///< empty if the unit succeeded; else one sentence
+    std::uint32_t images = 0;  ///< images evaluated
     std::uint32_t correct_top1 = 0;
     std::uint32_t correct_top5 = 0;
     double seconds = 0;                   ///< compute time; not part of the content
@@ -43,7 +43,8 @@ std::vector<std::byte> pack(std::span<const Record> records);
 /// Inverse of `pack`; throws DataError if the bytes are not whole records.
 std::vector<Record> unpack(std::span<const std::byte> bytes);
 
-/// Hash of the records sorted by key, without `seconds`: equal for equal results, whatever order or rank made them.
+/// Hash of the records sorted by key, without `seconds`: equal for equal results, whatever order or rank made
+/// them.
 ContentHash content_hash(std::span<const Record> records);
 
 }  // namespace crossweep::io

@@ -14,6 +14,8 @@ namespace crossweep::trial {
 struct ModelParams {
     std::filesystem::path weights;  ///< safetensors file with timm's names
     std::uint32_t num_heads = 0;    ///< 0: as the file's metadata says, else width / 64
+
+    bool operator==(const ModelParams&) const = default;
 };
 
 /// Which images of the data set a study uses.

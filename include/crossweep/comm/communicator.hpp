@@ -1,0 +1,41 @@
+// Point-to-point messages between ranks. The rest of the program sees ranks only through this interface.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace crossweep::comm {
+
+struct Message {
+    int source = 0;
+    int tag = 0;
+    std::vector<std::byte> bytes;
+};
+
+class Communicator {
+  public:
+    virtual ~Communicator() = default;
+
+    virtual int rank() const = 0;
+    virtual int size() const = 0;
+    /// Send without waiting for the receiver; the bytes are copied.
+    virtual void send(int destination, int tag, std::span<const std::byte> bytes) = 0;
+    /// The next message that has arrived, from anyone; messages of one sender keep their order.
+    virtual std::optional<Message> try_receive() = 0;
+    /// Largest `value` over all ranks; every rank must call it.
+    virtual int max_over_ranks(int value) = 0;
+    /// End all ranks at once with exit code `code`. For a rank that cannot go on; does not return.
+    [[noreturn]] virtual void abort(int code) = 0;
+};
+
+/// One rank, in this process; a message to oneself can be received.
+std::unique_ptr<Communicator> make_local_communicator();
+
+/// All ranks of the MPI job, or a local communicator if no launcher started this process.
+/// Initialises MPI, which is finalised with the communicator's destruction.
+std::unique_ptr<Communicator> make_communicator(int* argc, char*** argv);
+
+}  // namespace crossweep::comm

@@ -1,0 +1,16 @@
+// Matrix products in fp32, single-threaded, by oneDNN.
+// It is the only choice here that picks its instruction set at run time and reaches 85 to 95 % of the FMA peak on the
+// products of a DeiT-S without packed copies of the weights.
+#pragma once
+
+#include "crossweep/linalg/matrix.hpp"
+
+namespace crossweep::linalg {
+
+/// y = x wᵀ with x [m, k], w [n, k], y [m, n]. Throws InternalError if the shapes do not fit.
+void multiply_transposed(const ConstMatrixView& x, const ConstMatrixView& w, MatrixView y);
+
+/// y = x w with x [m, k], w [k, n], y [m, n]. Throws InternalError if the shapes do not fit.
+void multiply(const ConstMatrixView& x, const ConstMatrixView& w, MatrixView y);
+
+}  // namespace crossweep::linalg

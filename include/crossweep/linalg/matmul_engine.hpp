@@ -1,0 +1,65 @@
+// The seam between models and physics: a model names the operand, an engine decides how it is multiplied.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "crossweep/core/strong_id.hpp"
+#include "crossweep/linalg/matrix.hpp"
+
+namespace crossweep::linalg {
+
+/// The part that a matrix plays in an encoder block. The numbers are part of every random draw: append, never renumber.
+enum class Role : std::uint8_t { query = 0, key = 1, value = 2, projection = 3, mlp_in = 4, mlp_out = 5 };
+
+/// A weight matrix that stays where it is for every input.
+struct StationaryWeight {
+    LayerId layer;
+    Role first_role;         ///< role of the first part; further parts follow in the order of Role
+    std::size_t parts;       ///< matrices stacked along the outputs, each mapped on its own (Q, K, V: 3)
+    std::size_t head_width;  ///< E, for scales per head
+    ConstMatrixView matrix;  ///< [outputs of all parts, inputs]
+};
+
+/// Multiplies for one image at a time. Implementations: DigitalEngine here, BehaviouralEngine in crossbar.
+///
+/// T tokens, D width, H heads, E = D / H. K and V are written once for an image and layer, then read by every head.
+class MatmulEngine {
+  public:
+    virtual ~MatmulEngine() = default;
+
+    /// The image whose products follow; names the draws of noise that is not the chip's.
+    virtual void begin_image(ImageId image) = 0;
+
+    /// y [T, outputs] = x [T, inputs] times the transposed stationary weight number `weight`.
+    virtual void multiply(std::size_t weight, const ConstMatrixView& x, MatrixView y) = 0;
+
+    /// Write K and V, each [T, D], of one layer. They must outlive the reads, which may look at them again.
+    virtual void write(LayerId layer, std::size_t heads, const ConstMatrixView& keys, const ConstMatrixView& values) = 0;
+
+    /// scores [T, T] = queries [T, E] times the transposed keys of `head`, unscaled.
+    virtual void read_keys(std::size_t head, const ConstMatrixView& queries, MatrixView scores) = 0;
+
+    /// context [T, E] = probabilities [T, T] times the values of `head`.
+    virtual void read_values(std::size_t head, const ConstMatrixView& probabilities, MatrixView context) = 0;
+};
+
+/// Exact fp32 products: the reference that everything noisy is compared with.
+class DigitalEngine final : public MatmulEngine {
+  public:
+    explicit DigitalEngine(std::span<const StationaryWeight> weights) : weights_(weights) {}
+
+    void begin_image(ImageId) override {}
+    void multiply(std::size_t weight, const ConstMatrixView& x, MatrixView y) override;
+    void write(LayerId layer, std::size_t heads, const ConstMatrixView& keys, const ConstMatrixView& values) override;
+    void read_keys(std::size_t head, const ConstMatrixView& queries, MatrixView scores) override;
+    void read_values(std::size_t head, const ConstMatrixView& probabilities, MatrixView context) override;
+
+  private:
+    std::span<const StationaryWeight> weights_;
+    ConstMatrixView keys_{nullptr, 0, 0, Eigen::OuterStride<>(0)};
+    ConstMatrixView values_{nullptr, 0, 0, Eigen::OuterStride<>(0)};
+};
+
+}  // namespace crossweep::linalg

@@ -1,0 +1,91 @@
+// Vision transformers with timm's names and layout (ViT, DeiT), read from safetensors. Knows no crossbar.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "crossweep/core/strong_id.hpp"
+#include "crossweep/io/safetensors.hpp"
+#include "crossweep/linalg/matmul_engine.hpp"
+#include "crossweep/linalg/matrix.hpp"
+
+namespace crossweep::model {
+
+/// The network as numbers. All but `heads` and `image_size`'s split into rows and columns follow from tensor shapes.
+struct Architecture {
+    std::size_t image_size = 0;   ///< pixels per side; images are square
+    std::size_t patch_size = 0;
+    std::size_t channels = 0;
+    std::size_t tokens = 0;       ///< patches + class token
+    std::size_t width = 0;        ///< D
+    std::size_t depth = 0;
+    std::size_t heads = 0;        ///< H; E = D / H
+    std::size_t mlp_width = 0;
+    std::size_t classes = 0;
+    float layer_norm_epsilon = 1e-6F;
+
+    std::size_t head_width() const { return width / heads; }
+    std::uint64_t parameters() const;
+    /// Multiply-accumulate operations per image, without softmax, norms and biases.
+    std::uint64_t multiply_accumulates() const;
+};
+
+/// Per-channel normalisation of pixels scaled to [0, 1].
+struct Normalisation {
+    std::vector<double> mean, std;
+};
+
+/// Sees A = softmax(Q K^T / sqrt(E)) V, [tokens, width], of every layer as it is computed.
+using AttentionObserver = std::function<void(LayerId layer, const linalg::ConstMatrixView& attention)>;
+
+/// Memory for the activations of one image; one per thread, reused from image to image.
+struct Activations {
+    linalg::Matrix patches, residual, normalised, qkv, scores, attention, projected, hidden;
+};
+
+class VisionTransformer {
+  public:
+    /// Read the architecture from shapes and metadata and check every tensor. `heads` of 0: the metadata's num_heads,
+    /// else width / 64 (timm's DeiT and ViT). Throws DataError listing all missing tensors, wrong shapes and NaNs.
+    /// `file` must outlive the model.
+    VisionTransformer(const io::Safetensors& file, std::size_t heads);
+
+    const Architecture& architecture() const { return architecture_; }
+    /// Weights in the order in which `forward` multiplies by them: qkv, projection, fc1, fc2 of each block.
+    std::span<const linalg::StationaryWeight> stationary_weights() const { return stationary_; }
+    /// What the file's metadata says, if it does.
+    const std::optional<Normalisation>& normalisation() const { return normalisation_; }
+
+    /// logits [classes] of `image` [channels, image_size, image_size], normalised. Patch embedding, classifier head,
+    /// softmax, LayerNorm and GELU are digital; all other products go through `engine`.
+    void forward(std::span<const float> image, linalg::MatmulEngine& engine, Activations& activations,
+                 const AttentionObserver& observe, std::span<float> logits) const;
+
+  private:
+    struct LayerNorm {
+        std::span<const float> weight, bias;
+    };
+    struct Block {
+        LayerNorm norm1, norm2;
+        std::span<const float> qkv_bias, projection_bias, fc1_bias, fc2_bias;
+    };
+
+    class Loader;
+    void embed(std::span<const float> image, Activations& activations) const;
+    void attend(std::size_t block, linalg::MatmulEngine& engine, Activations& activations,
+                const AttentionObserver& observe) const;
+    void feed_forward(std::size_t block, linalg::MatmulEngine& engine, Activations& activations) const;
+
+    Architecture architecture_;
+    std::optional<Normalisation> normalisation_;
+    std::span<const float> class_token_, position_, patch_weight_, patch_bias_, head_weight_, head_bias_;
+    LayerNorm norm_;
+    std::vector<Block> blocks_;
+    std::vector<linalg::StationaryWeight> stationary_;
+};
+
+}  // namespace crossweep::model

@@ -1,0 +1,59 @@
+// Hands units of work to ranks and collects their records. Rank 0 coordinates, computes in a second thread when ranks
+// are few, and is the only writer. Knows neither physics nor models: a unit is run by a function.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "crossweep/comm/communicator.hpp"
+#include "crossweep/core/work_unit.hpp"
+#include "crossweep/io/record.hpp"
+#include "crossweep/sweep/plan.hpp"
+#include "crossweep/sweep/run_directory.hpp"
+#include "crossweep/sweep/stop_condition.hpp"
+
+namespace crossweep::sweep {
+
+/// Gives the records of a unit, one per point, in order; `key.point` is filled in afterwards.
+using RunUnit = std::function<std::vector<io::Record>(const WorkUnit&)>;
+
+struct SchedulerOptions {
+    double segment_s = 30;              ///< write finished records at least this often
+    std::size_t max_failed_units = 10;  ///< stop when more have failed
+    int most_computing_ranks = 32;      ///< with more ranks than this, rank 0 only coordinates
+};
+
+/// Where a run stands; handed to the observer whenever records have arrived, and a few times a second.
+struct Progress {
+    std::size_t units = 0, units_done = 0, units_failed = 0;
+    std::uint64_t images = 0, correct = 0;  ///< of the records of this run
+    double elapsed_s = 0;
+};
+using ProgressObserver = std::function<void(const Progress&)>;
+
+enum class Outcome { finished, interrupted, too_many_failures };
+
+/// A unit that failed, with the first reason.
+struct FailedUnit {
+    WorkUnit unit;
+    std::string why;
+};
+
+struct RunSummary {
+    Outcome outcome = Outcome::finished;
+    Progress progress;
+    std::vector<FailedUnit> failed;
+};
+
+/// Rank 0: have `units` computed and their records written to `directory`. Returns when all are done, or, once `stop`
+/// asks for it, when every unit in hand is. Throws DataError if a segment cannot be written.
+RunSummary coordinate(comm::Communicator& comm, const Workload& workload, std::vector<WorkUnit> units,
+                      const RunUnit& run, RunDirectory& directory, const StopCondition& stop,
+                      const SchedulerOptions& options, const ProgressObserver& observe);
+
+/// Every other rank: compute what rank 0 sends until it says stop.
+void work(comm::Communicator& comm, const RunUnit& run);
+
+}  // namespace crossweep::sweep

@@ -1,0 +1,65 @@
+// What all trials of a study share on one rank: models, images, and the parameters of every point.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "crossweep/core/content_hash.hpp"
+#include "crossweep/core/strong_id.hpp"
+#include "crossweep/io/image_set.hpp"
+#include "crossweep/model/vision_transformer.hpp"
+#include "crossweep/trial/trial_params.hpp"
+
+namespace crossweep::trial {
+
+/// A model with the file that it views.
+struct LoadedModel {
+    ModelParams params;
+    io::Safetensors file;
+    model::VisionTransformer network;
+    model::Normalisation normalisation;
+
+    LoadedModel(const ModelParams& model, const io::ImageSet& images, const DataParams& data);
+};
+
+/// Points 0 … points-1 are the study's; behind them comes one noise-free reference per model.
+class Experiment {
+  public:
+    /// Read the images and every model that a point names. `seed` decides a random choice of images.
+    /// Throws DataError: files missing or broken, images that do not fit a model, labels beyond its classes.
+    Experiment(const DataParams& data, std::uint32_t seed, std::vector<PointParams> points);
+
+    std::size_t points() const { return points_.size(); }
+    std::size_t references() const { return models_.size(); }
+    std::size_t shards() const;
+    /// Indices, within the data set file, of the images of the study, ascending.
+    std::span<const std::uint32_t> images() const { return chosen_; }
+    std::span<const std::uint32_t> images_of(ShardId shard) const;
+    std::int32_t label(std::uint32_t image) const { return images_.labels[image]; }
+
+    bool is_reference(PointId point) const { return point.value() >= points_.size(); }
+    /// Number of the reference (and model) that `point` is compared with, or is.
+    std::size_t reference_of(PointId point) const;
+    PointId reference_point(std::size_t reference) const;
+    const PointParams& params(PointId point) const { return points_[point.value()]; }
+    const LoadedModel& model(std::size_t reference) const { return *models_[reference]; }
+    const io::ImageSet& image_set() const { return images_; }
+
+    /// Pixels of `image` as `model` wants them: [channels, height, width], normalised.
+    void normalise(std::uint32_t image, const LoadedModel& model, std::vector<float>& pixels) const;
+
+  private:
+    DataParams data_;
+    std::vector<PointParams> points_;
+    io::ImageSet images_;
+    std::vector<std::uint32_t> chosen_;
+    std::vector<std::unique_ptr<LoadedModel>> models_;
+    std::vector<std::size_t> model_of_point_;
+};
+
+/// Indices of `params.count` of `available` images. Throws DataError if there are fewer.
+std::vector<std::uint32_t> choose_images(const DataParams& params, std::uint32_t seed, std::size_t available);
+
+}  // namespace crossweep::trial

@@ -1,0 +1,50 @@
+// The one place where physics and model are composed: a unit of work in, its records out.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "crossweep/core/work_unit.hpp"
+#include "crossweep/crossbar/programmed_weights.hpp"
+#include "crossweep/io/record.hpp"
+#include "crossweep/linalg/matmul_engine.hpp"
+#include "crossweep/trial/experiment.hpp"
+
+namespace crossweep::trial {
+
+/// Runs units of `experiment`, one at a time; keeps the memory of activations and the weights of the last chip.
+class UnitRunner {
+  public:
+    /// `experiment` must outlive the runner. `batch_images` images share one reference in memory.
+    UnitRunner(const Experiment& experiment, std::uint32_t seed, std::size_t batch_images);
+
+    /// One record per point of `unit`, in its order, with `key.trial` and `key.shard` but not `key.point` set.
+    /// Each batch of images gets its noise-free reference once; then every point runs against it.
+    /// A point whose logits are not finite gets a failed record; the others are not affected.
+    std::vector<io::Record> run(const WorkUnit& unit);
+
+  private:
+    struct Chip {
+        std::size_t model;
+        TrialId trial;
+        crossbar::StationaryInputs inputs;
+        std::vector<crossbar::ProgrammedWeight> weights;
+    };
+
+    /// Order in which points that share programmed weights follow each other.
+    std::vector<std::size_t> order_by_chip(std::span<const PointId> points) const;
+    void run_reference(std::span<const std::uint32_t> batch, const LoadedModel& model, io::Record* record);
+    void run_point(std::span<const std::uint32_t> batch, PointId point, TrialId trial, io::Record& record);
+    const std::vector<crossbar::ProgrammedWeight>& chip(PointId point, TrialId trial);
+
+    const Experiment& experiment_;
+    std::uint32_t seed_;
+    std::size_t batch_images_;
+    model::Activations activations_;
+    std::vector<std::vector<float>> pixels_;                         ///< [image of batch]
+    std::vector<std::vector<linalg::Matrix>> reference_attention_;   ///< [image of batch][layer]
+    std::vector<float> logits_;
+    std::optional<Chip> chip_;
+};
+
+}  // namespace crossweep::trial

@@ -1,0 +1,50 @@
+// The subcommands. Each takes its options as plain data, prints, and returns an exit code; errors are thrown.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "crossweep/comm/communicator.hpp"
+#include "crossweep/core/error.hpp"
+
+namespace crossweep::app {
+
+struct StudyOptions {
+    std::string file;
+    std::vector<std::string> overrides;  ///< "key=value"
+};
+
+struct RunOptions {
+    StudyOptions study;
+    std::string directory;
+    std::string part = "1/1";  ///< "i/n"
+    bool json = false;
+    std::string command_line;
+};
+
+struct ReplayOptions {
+    std::string directory;
+    std::uint32_t point = 0, trial = 0, shard = 0;
+};
+
+struct BenchOptions {
+    double seconds = 2;  ///< per measurement
+    bool json = false;
+};
+
+ExitCode check(const StudyOptions& options);
+ExitCode plan(const StudyOptions& options, bool json);
+/// Every rank calls it; only rank 0 prints.
+ExitCode run(const RunOptions& options, comm::Communicator& comm);
+ExitCode status(const std::string& directory, bool json);
+ExitCode merge(const std::string& directory, bool partial, const std::string& command_line);
+ExitCode report(const std::string& directory, bool json);
+ExitCode replay(const ReplayOptions& options);
+ExitCode inspect(const std::string& weights, std::uint32_t heads, bool json);
+ExitCode bench(const BenchOptions& options);
+ExitCode schema();
+ExitCode version(bool json);
+
+}  // namespace crossweep::app

@@ -1,0 +1,167 @@
+// crossweep run: every rank loads the study, rank 0 coordinates and writes, and closes with merge and report.
+#include <fmt/format.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "commands.hpp"
+#include "crossweep/core/build_info.hpp"
+#include "crossweep/sweep/run_directory.hpp"
+#include "crossweep/sweep/scheduler.hpp"
+#include "crossweep/trial/unit_runner.hpp"
+#include "progress_display.hpp"
+#include "report.hpp"
+#include "session.hpp"
+
+namespace crossweep::app {
+namespace {
+
+sweep::Part parse_part(const std::string& text) {
+    sweep::Part part;
+    const char* end = text.data() + text.size();
+    const auto [slash, first_error] = std::from_chars(text.data(), end, part.index);
+    if (first_error == std::errc{} && slash != end && *slash == '/') {
+        const auto [last, second_error] = std::from_chars(slash + 1, end, part.count);
+        if (second_error == std::errc{} && last == end && part.index >= 1 && part.index <= part.count) return part;
+    }
+    throw UsageError(fmt::format("--part {} is not i/n with 1 <= i <= n. Write, for example, --part 3/16.", text));
+}
+
+/// The share of one part: every n-th shard-and-trial, so that parts never overlap whatever is already done.
+std::vector<WorkUnit> share_of(std::vector<WorkUnit> units, sweep::Part part, std::size_t shards) {
+    std::erase_if(units, [&](const WorkUnit& unit) {
+        return (unit.trial.value() * shards + unit.shard.value()) % part.count != part.index - 1;
+    });
+    return units;
+}
+
+/// What a rank has when it is ready to compute; the directory is rank 0's alone.
+struct Ready {
+    Session session;
+    std::optional<sweep::RunDirectory> directory;
+    std::vector<WorkUnit> units;
+    std::size_t records_before = 0;
+};
+
+Ready prepare(const RunOptions& options, comm::Communicator& comm) {
+    const sweep::Part part = parse_part(options.part);
+    Ready ready{open_session(config::load_study(options.study.file, options.study.overrides)), std::nullopt, {}, 0};
+    if (comm.rank() != 0) return ready;
+    const std::string& resolved = ready.session.study.resolved_toml;
+    ready.directory = sweep::RunDirectory::open(
+        options.directory, resolved, [&](const std::string& stored) { return config::differences(stored, resolved); },
+        part);
+    const auto contents = ready.directory->load();
+    for (const std::string& sentence : contents.damaged) fmt::print(stderr, "crossweep: warning: {}\n", sentence);
+    const sweep::DoneRecords done = sweep::done_records(contents.records);
+    ready.records_before = sweep::RecordTable(ready.session.workload, contents.records).succeeded();
+    ready.units = share_of(sweep::plan_units(ready.session.workload, done), part, ready.session.workload.shards);
+    return ready;
+}
+
+/// Prepare on all ranks. If any fails, all leave with the gravest exit code, and the lowest rank that failed speaks.
+std::optional<Ready> prepare_together(const RunOptions& options, comm::Communicator& comm, ExitCode& code) {
+    std::optional<Ready> ready;
+    std::string message;
+    code = ExitCode::done;
+    try {
+        ready = prepare(options, comm);
+    } catch (const Error& error) {
+        code = error.exit_code();
+        message = error.what();
+    }
+    const bool failed = code != ExitCode::done;
+    const int lowest = -comm.max_over_ranks(failed ? -comm.rank() : -comm.size());
+    code = static_cast<ExitCode>(comm.max_over_ranks(static_cast<int>(code)));
+    if (lowest == comm.size()) return ready;
+    if (lowest == comm.rank()) {
+        fmt::print(stderr, "crossweep: {}{}\n", lowest > 0 ? fmt::format("rank {}: ", lowest) : "", message);
+    }
+    return std::nullopt;
+}
+
+void print_header(const Ready& ready, const RunOptions& options, int ranks) {
+    const auto& workload = ready.session.workload;
+    fmt::print(stderr, "crossweep {}: {} ({} points x {} trials x {} images in {} shards) on {} rank{}, {}\n",
+               build_info().front().second, ready.session.study.base.study.name, ready.session.experiment->points(),
+               workload.trials, ready.session.experiment->images().size(), workload.shards, ranks, ranks == 1 ? "" : "s",
+               instruction_set());
+    if (ready.records_before > 0) {
+        fmt::print(stderr, "resuming {}: {} of {} records are there\n", options.directory, ready.records_before,
+                   workload.records());
+    }
+}
+
+void print_failures(const sweep::RunSummary& summary, const std::string& directory) {
+    for (const sweep::FailedUnit& failed : summary.failed) {
+        fmt::print(stderr, "crossweep: failed unit: {}. Replay: crossweep replay {} --point {} --trial {} --shard {}\n",
+                   failed.why, directory, failed.unit.points.front().value(), failed.unit.trial.value(),
+                   failed.unit.shard.value());
+    }
+}
+
+/// Merge and show what is there, and say how it ended.
+ExitCode conclude(const Ready& ready, const RunOptions& options, const sweep::RunSummary& summary) {
+    print_failures(summary, options.directory);
+    const auto contents = ready.directory->load();
+    const sweep::RecordTable table(ready.session.workload, contents.records);
+    const bool complete = table.succeeded() == ready.session.workload.records();
+    const auto description = describe(ready.session, options.command_line);
+    const bool whole_directory = options.part == "1/1";
+    if (complete || whole_directory) sweep::write_results(ready.directory->results(), description, table);
+
+    ExitCode code = ExitCode::done;
+    if (summary.outcome == sweep::Outcome::interrupted) code = ExitCode::unfinished;
+    if (!summary.failed.empty()) code = ExitCode::internal;
+    if (options.json) {
+        fmt::print("{}\n", nlohmann::json{{"complete", complete},
+                                          {"records", table.succeeded()},
+                                          {"records_planned", ready.session.workload.records()},
+                                          {"units_failed", summary.progress.units_failed},
+                                          {"elapsed_s", summary.progress.elapsed_s},
+                                          {"content_hash", table.content_hash().hex()},
+                                          {"results", ready.directory->results().string()}}
+                               .dump(2));
+        return code;
+    }
+    if (complete || whole_directory) print_report(read_report(ready.directory->results()));
+    if (code == ExitCode::unfinished) {
+        fmt::print(stderr, "stopped with {} of {} records; give the same command again to go on\n", table.succeeded(),
+                   ready.session.workload.records());
+    } else if (complete) {
+        fmt::print(stderr, "results: {}\nplots:   analysis/plot_results.py {}\n", ready.directory->results().string(),
+                   ready.directory->results().string());
+    } else if (code == ExitCode::done) {
+        fmt::print(stderr, "part {} is done; {} of {} records are there\n", options.part, table.succeeded(),
+                   ready.session.workload.records());
+    }
+    return code;
+}
+
+}  // namespace
+
+ExitCode run(const RunOptions& options, comm::Communicator& comm) {
+    ExitCode code{};
+    std::optional<Ready> ready = prepare_together(options, comm, code);
+    if (!ready) return code;
+    const config::Settings& settings = ready->session.study.base;
+    trial::UnitRunner runner(*ready->session.experiment, settings.study.seed, settings.run.batch_images);
+    const sweep::RunUnit run_unit = [&](const WorkUnit& unit) { return runner.run(unit); };
+    if (comm.rank() != 0) {
+        sweep::work(comm, run_unit);
+        return ExitCode::done;
+    }
+    print_header(*ready, options, comm.size());
+    ProgressDisplay display(options.json);
+    sweep::SchedulerOptions scheduler;
+    scheduler.segment_s = settings.run.segment_s;
+    scheduler.max_failed_units = settings.run.max_failed_units;
+    const auto stop = sweep::StopCondition::from_environment(settings.run.time_budget_s);
+    const auto summary = sweep::coordinate(comm, ready->session.workload, ready->units, run_unit, *ready->directory,
+                                           stop, scheduler, [&](const auto& progress) { display(progress); });
+    display.finish();
+    return conclude(*ready, options, summary);
+}
+
+}  // namespace crossweep::app

@@ -1,0 +1,123 @@
+#include "session.hpp"
+
+#include <fmt/format.h>
+
+#include "crossweep/core/build_info.hpp"
+
+namespace crossweep::app {
+namespace {
+
+/// Hash of everything that decides the results of `point`, given the contents of its files.
+ContentHash point_key(const config::Settings& settings, const trial::LoadedModel& model, const ContentHash& images) {
+    std::string text = fmt::format("physics {}\nmodel {}\nimages {}\n", physics_version, model.file.content_hash().hex(),
+                                   images.hex());
+    for (const auto& [key, value] : config::identity(settings)) text += fmt::format("{} = {}\n", key, value);
+    return hash_text(text);
+}
+
+/// Hash of everything that decides a noise-free reference.
+ContentHash reference_key(const config::Settings& settings, const trial::LoadedModel& model, const ContentHash& images) {
+    std::string text = fmt::format("reference {}\nmodel {} heads {}\nimages {}\n", physics_version,
+                                   model.file.content_hash().hex(), model.network.architecture().heads, images.hex());
+    for (const auto& [key, value] : config::identity(settings)) {
+        // A random choice of images comes from the seed.
+        if (key.starts_with("data.") || key == "study.seed") text += fmt::format("{} = {}\n", key, value);
+    }
+    return hash_text(text);
+}
+
+sweep::Column column(const std::string& name, const std::vector<config::KeyValue>& values) {
+    sweep::Column result{name, {}, {}};
+    bool numeric = true;
+    for (const auto& value : values) {
+        result.text.push_back(value.text);
+        numeric = numeric && value.number.has_value();
+    }
+    for (const auto& value : values) {
+        if (numeric) result.number.push_back(*value.number);
+    }
+    return result;
+}
+
+/// The column of one key of an axis.
+sweep::Column key_column(const config::Axis& axis, std::size_t key, const std::string& name) {
+    std::vector<config::KeyValue> values;
+    for (std::size_t i = 0; i < axis.size(); ++i) values.push_back({name, axis.text[i][key], axis.number[i][key]});
+    return column(name, values);
+}
+
+sweep::ResultAxis result_axis(const config::Axis& axis) {
+    if (axis.keys.size() == 1 && axis.name == axis.keys[0]) return {key_column(axis, 0, axis.name), {}};
+    sweep::ResultAxis result{{axis.name, {}, {}}, {}};
+    for (std::size_t key = 0; key < axis.keys.size(); ++key) result.keys.push_back(key_column(axis, key, axis.keys[key]));
+    for (const auto& texts : axis.text) {
+        std::string label;
+        for (std::size_t key = 0; key < axis.keys.size(); ++key) {
+            if (texts[key].empty()) continue;
+            label += fmt::format("{}{}={}", label.empty() ? "" : ", ", axis.keys[key], texts[key]);
+        }
+        result.coordinate.text.push_back(label);
+    }
+    return result;
+}
+
+}  // namespace
+
+Session open_session(config::Study study) {
+    Session session{std::move(study), nullptr, {}};
+    std::vector<trial::PointParams> points;
+    for (const config::Point& point : session.study.points) points.push_back(point.settings.point());
+    const config::Settings& base = session.study.base;
+    session.experiment = std::make_unique<trial::Experiment>(base.data, base.study.seed, std::move(points));
+
+    const trial::Experiment& experiment = *session.experiment;
+    const ContentHash images = experiment.image_set().content_hash();
+    sweep::Workload& workload = session.workload;
+    for (std::uint32_t p = 0; p < experiment.points(); ++p) {
+        const std::size_t reference = experiment.reference_of(PointId(p));
+        workload.point_keys.push_back(point_key(session.study.points[p].settings, experiment.model(reference), images));
+        workload.group.push_back(reference);
+        workload.is_reference.push_back(false);
+    }
+    for (std::size_t reference = 0; reference < experiment.references(); ++reference) {
+        workload.point_keys.push_back(reference_key(base, experiment.model(reference), images));
+        workload.group.push_back(reference);
+        workload.is_reference.push_back(true);
+    }
+    workload.trials = base.study.trials;
+    workload.shards = experiment.shards();
+    workload.points_per_unit = base.run.points_per_unit;
+    return session;
+}
+
+sweep::StudyDescription describe(const Session& session, const std::string& command_line) {
+    const trial::Experiment& experiment = *session.experiment;
+    sweep::StudyDescription description;
+    for (const auto& [name, value] : build_info()) {
+        description.attributes.emplace_back(name == "version" ? "crossweep_version" : name, value);
+    }
+    description.attributes.emplace_back("command_line", command_line);
+    description.attributes.emplace_back("study_name", session.study.base.study.name);
+    description.attributes.emplace_back("study_toml", session.study.resolved_toml);
+    description.confidence = session.study.base.study.confidence;
+    for (const config::Axis& axis : session.study.axes) description.axes.push_back(result_axis(axis));
+
+    std::vector<std::vector<config::KeyValue>> values;
+    for (const config::Point& point : session.study.points) values.push_back(config::key_values(point.settings));
+    for (std::size_t key = 0; key < values.front().size(); ++key) {
+        std::vector<config::KeyValue> of_points;
+        for (const auto& point : values) of_points.push_back(point[key]);
+        description.parameters.push_back(column(values.front()[key].key, of_points));
+    }
+    description.images.assign(experiment.images().begin(), experiment.images().end());
+    for (const std::uint32_t image : experiment.images()) description.labels.push_back(experiment.label(image));
+    description.shard_images = session.study.base.data.shard_images;
+    description.points = experiment.points();
+    description.references = experiment.references();
+    for (std::uint32_t p = 0; p < experiment.points(); ++p) {
+        description.reference_of_point.push_back(experiment.reference_of(PointId(p)));
+    }
+    return description;
+}
+
+}  // namespace crossweep::app

@@ -1,0 +1,30 @@
+// A study made ready to run: settings read, models and images loaded, every point named by the hash of what decides it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "crossweep/config/study.hpp"
+#include "crossweep/sweep/plan.hpp"
+#include "crossweep/sweep/results.hpp"
+#include "crossweep/trial/experiment.hpp"
+
+namespace crossweep::app {
+
+/// Part of every point's hash: raise it when the same settings come to give other numbers.
+inline constexpr int physics_version = 1;
+
+struct Session {
+    config::Study study;
+    std::unique_ptr<trial::Experiment> experiment;
+    sweep::Workload workload;
+};
+
+/// Load everything that `study` needs.
+Session open_session(config::Study study);
+
+/// What results.h5 needs beyond the records. `command_line` is the one that made them.
+sweep::StudyDescription describe(const Session& session, const std::string& command_line);
+
+}  // namespace crossweep::app

@@ -1,0 +1,115 @@
+// What a point is, and how two studies differ.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+
+#include "crossweep/config/study.hpp"
+#include "document.hpp"
+#include "fields.hpp"
+#include "key_path.hpp"
+
+namespace crossweep::config {
+namespace {
+
+bool is_path(const std::string& path) {
+    const auto key = find_key(split_path(path));
+    return key && key->field->kind == FieldKind::path;
+}
+
+bool is_run(const std::string& path) {
+    return path.starts_with("run.");
+}
+
+/// Name under which a point shows a field: that of the transform in force goes without the transform's name.
+std::string point_path(const Field& field) {
+    return field.table == transforms_table ? fmt::format("transform.{}", field.key) : field.path();
+}
+
+using Entries = std::vector<std::pair<std::string, std::string>>;
+
+void collect_sweep(const std::string& path, const Node& table, Entries& entries) {
+    for (const auto& member : table.members) {
+        // Paths differ between machines; how many there are does not.
+        const auto echo =
+            is_path(member.key)
+                ? fmt::format("{} paths", std::max<std::size_t>(member.value.elements.size(), 1))
+                : member.value.echo;
+        entries.emplace_back(fmt::format("{}.{}", path, quote_text(member.key)), echo);
+    }
+}
+
+void collect(const std::string& path, const Node& table, Entries& entries) {
+    for (const auto& member : table.members) {
+        const auto segment = join_path(std::vector{member.key});
+        const auto below = path.empty() ? segment : fmt::format("{}.{}", path, segment);
+        if (below == "sweep.grid") {
+            collect_sweep(below, member.value, entries);
+        } else if (below == "sweep.zip" || below == "sweep.points") {
+            for (std::size_t i = 0; i < member.value.elements.size(); ++i) {
+                collect_sweep(fmt::format("{}[{}]", below, i), member.value.elements[i], entries);
+            }
+        } else if (member.value.kind == Node::Kind::table) {
+            collect(below, member.value, entries);
+        } else if (!is_run(below) && !is_path(below)) {
+            entries.emplace_back(below, member.value.echo);
+        }
+    }
+}
+
+Entries entries_of(const std::string& toml, const std::string& name) {
+    Problems problems(name);
+    Entries entries;
+    collect("", parse_document(toml, {}, problems), entries);
+    return entries;
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> identity(const Settings& settings) {
+    std::vector<std::pair<std::string, std::string>> pairs;
+    for (const auto& field : fields()) {
+        if (field.role != Role::result) continue;
+        pairs.emplace_back(point_path(field),
+                           value_text(field, field.access.get(settings, settings.transform)));
+    }
+    return pairs;
+}
+
+std::vector<KeyValue> key_values(const Settings& settings) {
+    std::vector<KeyValue> values;
+    for (const auto& field : fields()) {
+        if (field.kind == FieldKind::reals || field.table == "run") continue;
+        const auto value = field.access.get(settings, settings.transform);
+        values.push_back({point_path(field), value_text(field, value),
+                          field.is_number() ? std::optional(std::get<double>(value)) : std::nullopt});
+    }
+    return values;
+}
+
+std::vector<std::string> differences(const std::string& stored_toml, const std::string& new_toml) {
+    const auto stored = entries_of(stored_toml, "the stored study");
+    const auto fresh = entries_of(new_toml, "the new study");
+    const std::map<std::string, std::string> stored_by_path(stored.begin(), stored.end());
+    const std::map<std::string, std::string> fresh_by_path(fresh.begin(), fresh.end());
+    std::vector<std::string> sentences;
+    for (const auto& [path, value] : stored) {
+        const auto found = fresh_by_path.find(path);
+        if (found == fresh_by_path.end()) {
+            sentences.push_back(
+                fmt::format("{} is {} in the stored study and absent from the new one.", path, value));
+        } else if (found->second != value) {
+            sentences.push_back(fmt::format("{} is {} in the stored study and {} in the new one.", path,
+                                            value, found->second));
+        }
+    }
+    for (const auto& [path, value] : fresh) {
+        if (stored_by_path.contains(path)) continue;
+        sentences.push_back(
+            fmt::format("{} is absent from the stored study and {} in the new one.", path, value));
+    }
+    return sentences;
+}
+
+}  // namespace crossweep::config

@@ -1,0 +1,24 @@
+// The tree of a study file, [sweep] aside, to the settings that hold where the sweep does not say otherwise.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "check.hpp"
+
+namespace crossweep::config {
+
+struct Reading {
+    Settings base;
+    std::map<std::string, Place> given;  ///< path of each key that was read, with the place of its value
+    std::set<std::string> failed;        ///< paths whose value was refused
+};
+
+/// Names of the transforms that a study defines, "none" first.
+std::vector<std::string> transform_names(const Node& root);
+
+/// Read all settings; what is wrong goes to the context's problems.
+Reading read_settings(const Node& root, Context& context);
+
+}  // namespace crossweep::config

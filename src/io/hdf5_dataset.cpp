@@ -1,0 +1,180 @@
+// Data sets of an HDF5 file: shape, storage, conversion, dimension scales.
+#include <fmt/ranges.h>
+#include <hdf5_hl.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "hdf5_object.hpp"
+
+namespace crossweep::io {
+namespace {
+
+/// Data sets up to this size are stored whole: chunks and compression would cost more than they save.
+constexpr std::size_t largest_contiguous_bytes = 64 * 1024;
+constexpr std::size_t largest_chunk_bytes = 1024 * 1024;  // HDF5's default chunk cache holds one such chunk
+constexpr unsigned deflate_level = 4;
+
+Hdf5Identifier space_of(const std::vector<std::size_t>& shape, const Place& place) {
+    const std::vector<hsize_t> extents(shape.begin(), shape.end());
+    return own(H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr), H5Sclose, place,
+               Action::write);
+}
+
+/// Chunk that keeps whole inner dimensions, the outermost ones cut until it is small enough.
+std::vector<hsize_t> chunk_of(const std::vector<std::size_t>& shape, std::size_t element_bytes) {
+    std::vector<hsize_t> chunk(shape.begin(), shape.end());
+    hsize_t bytes = std::accumulate(chunk.begin(), chunk.end(), hsize_t{element_bytes}, std::multiplies<>());
+    for (hsize_t& extent : chunk) {
+        if (bytes <= largest_chunk_bytes) break;
+        const hsize_t inner_bytes = bytes / extent;
+        extent = std::max<hsize_t>(1, largest_chunk_bytes / inner_bytes);
+        bytes = extent * inner_bytes;
+    }
+    return chunk;
+}
+
+Hdf5Identifier dataset_properties(const std::vector<std::size_t>& shape, std::size_t element_bytes) {
+    Hdf5Identifier properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+    H5Pset_attr_creation_order(properties.number(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED);
+    H5Pset_obj_track_times(properties.number(), 0);
+    const auto bytes = std::accumulate(shape.begin(), shape.end(), element_bytes, std::multiplies<>());
+    if (bytes > largest_contiguous_bytes) {
+        const std::vector<hsize_t> chunk = chunk_of(shape, element_bytes);
+        H5Pset_chunk(properties.number(), static_cast<int>(chunk.size()), chunk.data());
+        H5Pset_shuffle(properties.number());
+        H5Pset_deflate(properties.number(), deflate_level);
+    }
+    return properties;
+}
+
+void make_groups_above(hid_t file, const std::string& path, const Place& place) {
+    const Hdf5Identifier properties = ordered_group_properties(H5P_GROUP_CREATE);
+    for (std::size_t end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1)) {
+        const std::string group = path.substr(0, end);
+        if (answer(H5Lexists(file, group.c_str(), H5P_DEFAULT), place, Action::write)) continue;
+        own(H5Gcreate2(file, group.c_str(), H5P_DEFAULT, properties.number(), H5P_DEFAULT), H5Gclose, place,
+            Action::write);
+    }
+}
+
+struct Dataset {
+    Hdf5Identifier dataset, space, type;
+};
+
+Dataset open_dataset(hid_t file, const Place& place) {
+    Hdf5Identifier dataset =
+        own(H5Dopen2(file, place.object.c_str(), H5P_DEFAULT), H5Dclose, place, Action::read);
+    Hdf5Identifier space = own(H5Dget_space(dataset.number()), H5Sclose, place, Action::read);
+    Hdf5Identifier type = own(H5Dget_type(dataset.number()), H5Tclose, place, Action::read);
+    return {std::move(dataset), std::move(space), std::move(type)};
+}
+
+}  // namespace
+
+template <Hdf5Element T>
+void Hdf5File::write(const std::string& path, std::span<const T> values, std::vector<std::size_t> shape) {
+    const Place place{path_, path};
+    if (shape.empty()) shape = {values.size()};
+    if (std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>()) != values.size()) {
+        throw InternalError(fmt::format("{}: {} values do not fill the shape [{}]", path, values.size(),
+                                        fmt::join(shape, ", ")));
+    }
+    make_groups_above(file_->number(), path, place);
+    // HDF5 would compress only the addresses of texts, not the texts.
+    const Hdf5Identifier properties = dataset_properties(shape, std::same_as<T, std::string> ? 0 : sizeof(T));
+    const Hdf5Identifier type = memory_type<T>();
+    const Hdf5Identifier space = space_of(shape, place);
+    const Hdf5Identifier dataset =
+        own(H5Dcreate2(file_->number(), path.c_str(), type.number(), space.number(), H5P_DEFAULT,
+                       properties.number(), H5P_DEFAULT),
+            H5Dclose, place, Action::write);
+    if (values.empty()) return;
+    const auto write_from = [&](const void* source) {
+        require(H5Dwrite(dataset.number(), type.number(), H5S_ALL, H5S_ALL, H5P_DEFAULT, source), place,
+                Action::write);
+    };
+    if constexpr (std::same_as<T, std::string>) {
+        std::vector<const char*> pointers(values.size());
+        std::ranges::transform(values, pointers.begin(),
+                               [](const std::string& text) { return text.c_str(); });
+        write_from(pointers.data());
+    } else {
+        write_from(values.data());
+    }
+}
+
+template <Hdf5Element T>
+std::vector<T> Hdf5File::read(const std::string& path) const {
+    const Place place{path_, path};
+    const Dataset opened = open_dataset(file_->number(), place);
+    const auto read_into = [&](hid_t type, void* target) {
+        return H5Dread(opened.dataset.number(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, target);
+    };
+    if constexpr (std::same_as<T, std::string>) {
+        return read_texts(opened.type.number(), opened.space.number(), read_into, place);
+    } else {
+        std::vector<T> values = room_for<T>(elements_in(opened.space.number(), place), place);
+        if (!values.empty())
+            require(read_into(memory_type<T>().number(), values.data()), place, Action::read);
+        return values;
+    }
+}
+
+std::vector<std::size_t> Hdf5File::shape(const std::string& path) const {
+    const Place place{path_, path};
+    const Dataset opened = open_dataset(file_->number(), place);
+    const int rank = H5Sget_simple_extent_ndims(opened.space.number());
+    if (rank < 0) fail(place, Action::read);
+    std::vector<hsize_t> extents(static_cast<std::size_t>(rank));
+    if (H5Sget_simple_extent_dims(opened.space.number(), extents.data(), nullptr) < 0)
+        fail(place, Action::read);
+    return {extents.begin(), extents.end()};
+}
+
+ElementKind Hdf5File::element_kind(const std::string& path) const {
+    const Dataset opened = open_dataset(file_->number(), {path_, path});
+    const hid_t type = opened.type.number();
+    switch (H5Tget_class(type)) {
+        case H5T_INTEGER:
+            return H5Tget_size(type) == 1 && H5Tget_sign(type) == H5T_SGN_NONE ? ElementKind::unsigned_byte
+                                                                               : ElementKind::integer;
+        case H5T_FLOAT:
+            return ElementKind::real;
+        case H5T_STRING:
+            return ElementKind::text;
+        default:
+            return ElementKind::other;
+    }
+}
+
+void Hdf5File::attach_scale(const std::string& dataset, std::size_t dimension, const std::string& scale) {
+    const Dataset of_data = open_dataset(file_->number(), {path_, dataset});
+    const Place place{path_, scale};
+    const Dataset of_scale = open_dataset(file_->number(), place);
+    const hid_t data_number = of_data.dataset.number(), scale_number = of_scale.dataset.number();
+    if (!answer(H5DSis_scale(scale_number), place, Action::write)) {
+        const std::string name = scale.substr(scale.rfind('/') + 1);
+        require(H5DSset_scale(scale_number, name.c_str()), place, Action::write);
+    }
+    const auto index = static_cast<unsigned>(dimension);
+    if (answer(H5DSis_attached(data_number, scale_number, index), place, Action::write)) return;
+    require(H5DSattach_scale(data_number, scale_number, index), place, Action::write);
+}
+
+template void Hdf5File::write(const std::string&, std::span<const double>, std::vector<std::size_t>);
+template void Hdf5File::write(const std::string&, std::span<const float>, std::vector<std::size_t>);
+template void Hdf5File::write(const std::string&, std::span<const std::int32_t>, std::vector<std::size_t>);
+template void Hdf5File::write(const std::string&, std::span<const std::uint32_t>, std::vector<std::size_t>);
+template void Hdf5File::write(const std::string&, std::span<const std::uint64_t>, std::vector<std::size_t>);
+template void Hdf5File::write(const std::string&, std::span<const std::uint8_t>, std::vector<std::size_t>);
+template void Hdf5File::write(const std::string&, std::span<const std::string>, std::vector<std::size_t>);
+template std::vector<double> Hdf5File::read(const std::string&) const;
+template std::vector<float> Hdf5File::read(const std::string&) const;
+template std::vector<std::int32_t> Hdf5File::read(const std::string&) const;
+template std::vector<std::uint32_t> Hdf5File::read(const std::string&) const;
+template std::vector<std::uint64_t> Hdf5File::read(const std::string&) const;
+template std::vector<std::uint8_t> Hdf5File::read(const std::string&) const;
+template std::vector<std::string> Hdf5File::read(const std::string&) const;
+
+}  // namespace crossweep::io

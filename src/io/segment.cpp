@@ -1,0 +1,193 @@
+// A segment is an HDF5 file with a seal behind it: the hash of all bytes before. HDF5 ignores the seal, and
+// never sees a file whose bytes have changed: it may crash on those.
+#include "crossweep/io/segment.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <string>
+#include <type_traits>
+
+#include "crossweep/core/error.hpp"
+#include "crossweep/io/atomic_file.hpp"
+#include "crossweep/io/hdf5_file.hpp"
+#include "file_descriptor.hpp"
+
+namespace crossweep::io {
+namespace {
+
+constexpr std::string_view format_name = "crossweep segment";
+
+struct Seal {
+    char magic[16];
+    std::uint64_t high, low;
+};
+constexpr std::string_view seal_magic = "crossweep:xxh128";
+static_assert(sizeof(Seal) == 32 && seal_magic.size() == sizeof Seal::magic);
+
+Seal seal_of(std::string_view contents) {
+    const ContentHash content = hash_text(contents);
+    Seal seal{{}, content.high, content.low};
+    std::ranges::copy(seal_magic, seal.magic);
+    return seal;
+}
+
+void append_seal(const std::filesystem::path& path) {
+    const Seal seal = seal_of(read_text(path));
+    FileDescriptor file(path, FileDescriptor::Mode::append);
+    file.write(std::as_bytes(std::span(&seal, 1)));
+    file.close();
+}
+
+[[noreturn]] void fail_as_damaged(const std::filesystem::path& path, const std::string& reason) {
+    throw DataError(fmt::format(
+        "{}: the segment is damaged ({}). Remove it from the run directory: its units will then be "
+        "computed again.",
+        path.string(), reason));
+}
+
+void check_seal(const std::filesystem::path& path) {
+    const std::string contents = read_text(path);
+    if (contents.size() < sizeof(Seal)) fail_as_damaged(path, "it is shorter than its seal");
+    const std::string_view sealed = std::string_view(contents).substr(0, contents.size() - sizeof(Seal));
+    const Seal expected = seal_of(sealed);
+    if (std::memcmp(contents.data() + sealed.size(), &expected, sizeof(Seal)) != 0) {
+        fail_as_damaged(path, "its bytes are not those that were written");
+    }
+}
+
+/// Calls `visit(name, field)` for every column of /records; `field(record)` is the record's member.
+void visit_columns(auto&& visit) {
+    visit(
+        "/records/point_high", [](auto& record) -> auto& { return record.key.point.high; });
+    visit(
+        "/records/point_low", [](auto& record) -> auto& { return record.key.point.low; });
+    visit(
+        "/records/trial", [](auto& record) -> auto& { return record.key.trial; });
+    visit(
+        "/records/shard", [](auto& record) -> auto& { return record.key.shard; });
+    visit(
+        "/records/images", [](auto& record) -> auto& { return record.images; });
+    visit(
+        "/records/correct_top1", [](auto& record) -> auto& { return record.correct_top1; });
+    visit(
+        "/records/correct_top5", [](auto& record) -> auto& { return record.correct_top5; });
+    visit(
+        "/records/seconds", [](auto& record) -> auto& { return record.seconds; });
+    visit(
+        "/records/failure", [](auto& record) -> auto& { return record.failure; });
+}
+
+/// Calls `visit(begins, name, field)` for every array: all records' elements at `name`, one record's from its
+/// entry of `begins` on, up to the next record's. Arrays of the same length in every record share `begins`.
+void visit_arrays(auto&& visit) {
+    constexpr const char* predictions = "/records/predictions_begin";
+    constexpr const char* attention = "/records/attention_begin";
+    visit(
+        predictions, "/predictions/class", [](auto& record) -> auto& { return record.predicted; });
+    visit(
+        predictions, "/predictions/margin", [](auto& record) -> auto& { return record.margin; });
+    visit(
+        attention, "/attention/signal", [](auto& record) -> auto& { return record.signal; });
+    visit(
+        attention, "/attention/noise", [](auto& record) -> auto& { return record.noise; });
+}
+
+void write_columns(Hdf5File& file, std::span<const Record> records) {
+    visit_columns([&](const char* name, auto field) {
+        using Element = std::remove_cvref_t<decltype(field(records.front()))>;
+        std::vector<Element> column;
+        column.reserve(records.size());
+        for (const Record& record : records) column.push_back(field(record));
+        file.write<Element>(name, column);
+    });
+    visit_arrays([&](const char* begins_name, const char* name, auto field) {
+        using Element = typename std::remove_cvref_t<decltype(field(records.front()))>::value_type;
+        std::vector<Element> elements;
+        std::vector<std::uint64_t> begins;
+        begins.reserve(records.size());
+        for (const Record& record : records) {
+            begins.push_back(elements.size());
+            elements.insert(elements.end(), field(record).begin(), field(record).end());
+        }
+        file.write<Element>(name, elements);
+        if (!file.contains(begins_name)) file.write<std::uint64_t>(begins_name, begins);
+    });
+}
+
+std::vector<Record> read_columns(const Hdf5File& file) {
+    std::vector<Record> records(file.shape("/records/trial").at(0));
+    visit_columns([&](const char* name, auto field) {
+        using Element = std::remove_cvref_t<decltype(field(records.front()))>;
+        auto column = file.read<Element>(name);
+        if (column.size() != records.size()) throw DataError(fmt::format("{} has a length of its own", name));
+        for (std::size_t i = 0; i < records.size(); ++i) field(records[i]) = std::move(column[i]);
+    });
+    visit_arrays([&](const char* begins_name, const char* name, auto field) {
+        using Element = typename std::remove_cvref_t<decltype(field(records.front()))>::value_type;
+        const auto elements = file.read<Element>(name);
+        auto bounds = file.read<std::uint64_t>(begins_name);
+        bounds.push_back(elements.size());
+        if (bounds.size() != records.size() + 1 || !std::ranges::is_sorted(bounds)) {
+            throw DataError(fmt::format("{} does not divide {}", begins_name, name));
+        }
+        for (std::size_t i = 0; i < records.size(); ++i) {
+            field(records[i]).assign(elements.data() + bounds[i], elements.data() + bounds[i + 1]);
+        }
+    });
+    return records;
+}
+
+void check_version(const Hdf5File& file, const std::filesystem::path& path) {
+    const auto version = file.number_attribute("/", "record_version");
+    if (version.size() == 1 && version.front() == record_version) return;
+    throw DataError(fmt::format(
+        "{}: the segment has record version {} (this crossweep reads {}). Read it with the crossweep "
+        "that wrote it, or start a new run directory.",
+        path.string(), version.empty() ? 0 : version.front(), record_version));
+}
+
+}  // namespace
+
+void write_segment(const std::filesystem::path& path, std::span<const Record> records) {
+    for (const Record& record : records) {
+        if (record.predicted.size() != record.margin.size() || record.signal.size() != record.noise.size()) {
+            throw InternalError(
+                fmt::format("record of trial {}, shard {}: classes and margins, or signal and noise, differ "
+                            "in length",
+                            record.key.trial, record.key.shard));
+        }
+    }
+    write_atomically(path, [records](const std::filesystem::path& temporary) {
+        Hdf5File file(temporary, Hdf5File::Mode::create);
+        file.set_attribute("/", "format", format_name);
+        file.set_attribute("/", "record_version", std::array{static_cast<double>(record_version)});
+        file.set_attribute("/", "content_hash", content_hash(records).hex());
+        write_columns(file, records);
+        file.close();
+        append_seal(temporary);
+    });
+}
+
+std::vector<Record> read_segment(const std::filesystem::path& path) {
+    check_seal(path);
+    const Hdf5File file(path, Hdf5File::Mode::read);
+    if (!file.has_attribute("/", "format") || file.text_attribute("/", "format") != format_name) {
+        fail_as_damaged(path, "it is not a crossweep segment");
+    }
+    check_version(file, path);
+    std::vector<Record> records;
+    std::string expected;
+    try {
+        records = read_columns(file);
+        expected = file.text_attribute("/", "content_hash");
+    } catch (const DataError& error) {
+        fail_as_damaged(path, error.what());
+    }
+    if (content_hash(records).hex() != expected) fail_as_damaged(path, "its records do not match their hash");
+    return records;
+}
+
+}  // namespace crossweep::io

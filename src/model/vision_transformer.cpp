@@ -1,0 +1,125 @@
+#include "crossweep/model/vision_transformer.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "crossweep/core/error.hpp"
+#include "crossweep/linalg/elementwise.hpp"
+#include "crossweep/linalg/gemm.hpp"
+
+namespace crossweep::model {
+
+using Eigen::Index;
+using linalg::columns_of;
+using linalg::const_view;
+using linalg::ConstMatrixView;
+using linalg::view;
+
+namespace {
+
+ConstMatrixView matrix_of(std::span<const float> values, std::size_t rows, std::size_t columns) {
+    return {values.data(), static_cast<Index>(rows), static_cast<Index>(columns),
+            Eigen::OuterStride<>(static_cast<Index>(columns))};
+}
+
+}  // namespace
+
+std::uint64_t Architecture::parameters() const {
+    const std::uint64_t block = 4 * width * width + 4 * width + 2 * width * mlp_width + mlp_width + width + 4 * width;
+    return depth * block + width * (channels * patch_size * patch_size + 1) + width * (tokens + 1) + 2 * width +
+           classes * (width + 1);
+}
+
+std::uint64_t Architecture::multiply_accumulates() const {
+    const std::uint64_t block = tokens * (4 * width * width + 2 * width * mlp_width) + 2 * tokens * tokens * width;
+    return depth * block + (tokens - 1) * width * channels * patch_size * patch_size + classes * width;
+}
+
+void VisionTransformer::forward(std::span<const float> image, linalg::MatmulEngine& engine, Activations& activations,
+                                const AttentionObserver& observe, std::span<float> logits) const {
+    CROSSWEEP_EXPECT(logits.size() == architecture_.classes);
+    embed(image, activations);
+    for (std::size_t block = 0; block < architecture_.depth; ++block) {
+        attend(block, engine, activations, observe);
+        feed_forward(block, engine, activations);
+    }
+    // Only the class token reaches the classifier.
+    const auto class_token = matrix_of(linalg::row_of(activations.residual, 0), 1, architecture_.width);
+    auto normalised = linalg::MatrixView(activations.normalised.data(), 1, class_token.cols(),
+                                         Eigen::OuterStride<>(class_token.cols()));
+    linalg::layer_norm(class_token, norm_.weight, norm_.bias, architecture_.layer_norm_epsilon, normalised);
+    const linalg::MatrixView output(logits.data(), 1, static_cast<Index>(logits.size()),
+                                    Eigen::OuterStride<>(static_cast<Index>(logits.size())));
+    linalg::multiply_transposed(const_view(normalised),
+                                matrix_of(head_weight_, architecture_.classes, architecture_.width), output);
+    linalg::add_bias(output, head_bias_);
+}
+
+void VisionTransformer::embed(std::span<const float> image, Activations& activations) const {
+    const std::size_t side = architecture_.image_size, patch = architecture_.patch_size;
+    const std::size_t per_side = side / patch, patch_inputs = architecture_.channels * patch * patch;
+    CROSSWEEP_EXPECT(image.size() == architecture_.channels * side * side);
+    activations.patches.resize(static_cast<Index>(per_side * per_side), static_cast<Index>(patch_inputs));
+    // patches:[patch row and column, channel · row · column], the order of a convolution's weights
+    for (std::size_t p = 0; p < per_side * per_side; ++p) {
+        float* to = linalg::row_of(activations.patches, static_cast<Index>(p)).data();
+        const std::size_t corner = (p / per_side) * patch * side + (p % per_side) * patch;
+        for (std::size_t channel = 0; channel < architecture_.channels; ++channel) {
+            for (std::size_t row = 0; row < patch; ++row, to += patch) {
+                std::copy_n(image.data() + channel * side * side + corner + row * side, patch, to);
+            }
+        }
+    }
+    const auto tokens = static_cast<Index>(architecture_.tokens), width = static_cast<Index>(architecture_.width);
+    activations.residual.resize(tokens, width);
+    activations.normalised.resize(tokens, width);
+    const linalg::MatrixView patch_tokens(activations.residual.data() + width, tokens - 1, width,
+                                          Eigen::OuterStride<>(width));
+    linalg::multiply_transposed(const_view(activations.patches),
+                                matrix_of(patch_weight_, architecture_.width, patch_inputs), patch_tokens);
+    linalg::add_bias(patch_tokens, patch_bias_);
+    std::copy(class_token_.begin(), class_token_.end(), activations.residual.data());
+    for (std::size_t i = 0; i < position_.size(); ++i) activations.residual.data()[i] += position_[i];
+}
+
+void VisionTransformer::attend(std::size_t block, linalg::MatmulEngine& engine, Activations& activations,
+                               const AttentionObserver& observe) const {
+    const Block& layer = blocks_[block];
+    const auto tokens = static_cast<Index>(architecture_.tokens), width = static_cast<Index>(architecture_.width);
+    const auto head_width = static_cast<Index>(architecture_.head_width());
+    activations.qkv.resize(tokens, 3 * width);
+    activations.scores.resize(tokens, tokens);
+    activations.attention.resize(tokens, width);
+    activations.projected.resize(tokens, width);
+
+    linalg::layer_norm(const_view(activations.residual), layer.norm1.weight, layer.norm1.bias,
+                       architecture_.layer_norm_epsilon, view(activations.normalised));
+    engine.multiply(4 * block, const_view(activations.normalised), view(activations.qkv));
+    linalg::add_bias(view(activations.qkv), layer.qkv_bias);
+    const LayerId id(static_cast<std::uint32_t>(block));
+    engine.write(id, architecture_.heads, const_view(columns_of(activations.qkv, width, width)),
+                 const_view(columns_of(activations.qkv, 2 * width, width)));
+    const float scale = 1.0F / std::sqrt(static_cast<float>(head_width));
+    for (std::size_t head = 0; head < architecture_.heads; ++head) {
+        const Index first = static_cast<Index>(head) * head_width;
+        engine.read_keys(head, const_view(columns_of(activations.qkv, first, head_width)), view(activations.scores));
+        linalg::softmax(view(activations.scores), scale);
+        engine.read_values(head, const_view(activations.scores), columns_of(activations.attention, first, head_width));
+    }
+    if (observe) observe(id, const_view(activations.attention));
+    engine.multiply(4 * block + 1, const_view(activations.attention), view(activations.projected));
+    linalg::add_to_residual(const_view(activations.projected), layer.projection_bias, view(activations.residual));
+}
+
+void VisionTransformer::feed_forward(std::size_t block, linalg::MatmulEngine& engine, Activations& activations) const {
+    const Block& layer = blocks_[block];
+    activations.hidden.resize(static_cast<Index>(architecture_.tokens), static_cast<Index>(architecture_.mlp_width));
+    linalg::layer_norm(const_view(activations.residual), layer.norm2.weight, layer.norm2.bias,
+                       architecture_.layer_norm_epsilon, view(activations.normalised));
+    engine.multiply(4 * block + 2, const_view(activations.normalised), view(activations.hidden));
+    linalg::add_bias_gelu(view(activations.hidden), layer.fc1_bias);
+    engine.multiply(4 * block + 3, const_view(activations.hidden), view(activations.projected));
+    linalg::add_to_residual(const_view(activations.projected), layer.fc2_bias, view(activations.residual));
+}
+
+}  // namespace crossweep::model

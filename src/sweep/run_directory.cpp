@@ -1,0 +1,140 @@
+#include "crossweep/sweep/run_directory.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <utility>
+
+#include "crossweep/core/error.hpp"
+#include "crossweep/io/atomic_file.hpp"
+#include "crossweep/io/segment.hpp"
+
+namespace crossweep::sweep {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+void make_directories(const fs::path& path) {
+    std::error_code error;
+    fs::create_directories(path / "segments", error);
+    if (error || access(path.c_str(), W_OK) != 0 || access((path / "segments").c_str(), W_OK) != 0) {
+        throw DataError(fmt::format("{}: the run directory cannot be written ({}). Choose another --out or its rights.",
+                                    path.string(), error ? error.message() : std::strerror(errno)));
+    }
+}
+
+/// Numbers of segments are taken modulo the number of parts, so that jobs never choose the same name.
+std::size_t next_number(const std::vector<fs::path>& segments, Part part) {
+    std::size_t number = part.index;
+    for (const fs::path& segment : segments) {
+        const std::size_t used = std::stoul(segment.stem().string());
+        while (number <= used) number += part.count;
+    }
+    return number;
+}
+
+bool is_segment(const fs::path& path) {
+    const std::string stem = path.stem().string();
+    return path.extension() == ".h5" && !stem.empty() && stem.size() < 18 &&
+           std::all_of(stem.begin(), stem.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
+}  // namespace
+
+RunDirectory RunDirectory::open(const fs::path& path, const std::string& study_toml,
+                                const StudyDifferences& differences, Part part) {
+    make_directories(path);
+    RunDirectory directory(path, part);
+    const fs::path lock = path / (part.count == 1 ? "run.lock" : fmt::format("run-{}of{}.lock", part.index, part.count));
+    directory.lock_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (directory.lock_ < 0 || flock(directory.lock_, LOCK_EX | LOCK_NB) != 0) {
+        const bool taken = directory.lock_ >= 0 && errno == EWOULDBLOCK;
+        throw DataError(fmt::format("{}: {}. {}", path.string(),
+                                    taken ? "another process is running this study here"
+                                          : fmt::format("the lock cannot be taken ({})", std::strerror(errno)),
+                                    taken ? "Wait for it, or give each job its --part." : "Choose another --out."));
+    }
+    const fs::path frozen = path / "study.toml";
+    if (!fs::exists(frozen)) {
+        io::write_text_atomically(frozen, study_toml);
+    } else if (const auto sentences = differences(io::read_text(frozen)); !sentences.empty()) {
+        throw DataError(fmt::format("{}: the run directory holds another study:\n  {}\nChoose another --out, or run "
+                                    "the study that it holds.", path.string(), fmt::join(sentences, "\n  ")));
+    }
+    return directory;
+}
+
+RunDirectory RunDirectory::read(const fs::path& path) {
+    if (!fs::exists(path / "study.toml")) {
+        throw DataError(fmt::format("{}: this is not a run directory (it has no study.toml). "
+                                    "Give the directory that crossweep run --out made.", path.string()));
+    }
+    return {path, {}};
+}
+
+RunDirectory::~RunDirectory() {
+    if (lock_ >= 0) ::close(lock_);
+}
+
+RunDirectory::RunDirectory(RunDirectory&& other) noexcept
+    : path_(std::move(other.path_)), part_(other.part_), lock_(std::exchange(other.lock_, -1)) {}
+
+RunDirectory& RunDirectory::operator=(RunDirectory&& other) noexcept {
+    path_.swap(other.path_);
+    std::swap(part_, other.part_);
+    std::swap(lock_, other.lock_);
+    return *this;
+}
+
+std::string RunDirectory::study_toml() const { return io::read_text(path_ / "study.toml"); }
+
+std::vector<fs::path> RunDirectory::segments() const {
+    std::vector<fs::path> found;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(path_ / "segments", error)) {
+        if (is_segment(entry.path())) found.push_back(entry.path());
+    }
+    std::sort(found.begin(), found.end());
+    return found;
+}
+
+void RunDirectory::append(std::span<const io::Record> records) {
+    if (records.empty()) return;
+    io::write_segment(path_ / "segments" / fmt::format("{:06}.h5", next_number(segments(), part_)), records);
+}
+
+RunDirectory::Contents RunDirectory::load() const {
+    Contents contents;
+    std::map<io::RecordKey, io::Record> by_key;
+    for (const fs::path& segment : segments()) {
+        ++contents.segments;
+        try {
+            for (io::Record& record : io::read_segment(segment)) {
+                const auto [place, is_new] = by_key.try_emplace(record.key, record);
+                if (!is_new && place->second.failed()) place->second = std::move(record);
+            }
+        } catch (const DataError& error) {
+            contents.damaged.emplace_back(error.what());
+        }
+    }
+    contents.records.reserve(by_key.size());
+    for (auto& [key, record] : by_key) contents.records.push_back(std::move(record));
+    return contents;
+}
+
+DoneRecords done_records(std::span<const io::Record> records) {
+    DoneRecords done;
+    for (const io::Record& record : records) {
+        if (!record.failed()) done.insert(record.key);
+    }
+    return done;
+}
+
+}  // namespace crossweep::sweep

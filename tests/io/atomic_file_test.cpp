@@ -1,0 +1,107 @@
+#include "crossweep/io/atomic_file.hpp"
+
+#include <random>
+
+#include "crossweep/io/hdf5_file.hpp"
+#include "crossweep/io/segment.hpp"
+#include "io/temporary_folder.hpp"
+
+namespace crossweep::io {
+namespace {
+
+using testing::HasSubstr;
+
+std::size_t files_in(const std::filesystem::path& folder) {
+    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
+}
+
+TEST(AtomicFile, text_comes_back_as_written) {
+    const TemporaryFolder folder;
+    const std::string text("two\nlines\0and a zero", 20);
+    write_text_atomically(folder / "a", text);
+    EXPECT_EQ(read_text(folder / "a"), text);
+    write_text_atomically(folder / "a", "");
+    EXPECT_EQ(read_text(folder / "a"), "");
+    EXPECT_EQ(files_in(folder.path()), 1U);
+}
+
+TEST(AtomicFile, exception_leaves_old_contents_and_no_temporary) {
+    const TemporaryFolder folder;
+    write_text_atomically(folder / "a", "old");
+    EXPECT_THROW(write_atomically(folder / "a",
+                                  [](const std::filesystem::path& temporary) {
+                                      write_file(temporary, "half of the n");
+                                      throw std::runtime_error("interrupted");
+                                  }),
+                 std::runtime_error);
+    EXPECT_EQ(read_text(folder / "a"), "old");
+    EXPECT_EQ(files_in(folder.path()), 1U);
+}
+
+TEST(AtomicFile, missing_folder_is_named) {
+    const TemporaryFolder folder;
+    const auto path = folder / "missing" / "a";
+    EXPECT_EQ(data_error_of([&] { write_text_atomically(path, "x"); }),
+              path.string() + ".tmp: cannot be written (no such file or folder). Check the name.");
+    EXPECT_EQ(data_error_of([&] { read_text(path); }),
+              path.string() + ": cannot be read (no such file or folder). Check the name.");
+}
+
+TEST(AtomicFile, folder_in_place_of_file_is_refused) {
+    const TemporaryFolder folder;
+    std::filesystem::create_directory(folder / "a");
+    EXPECT_THAT(data_error_of([&] { write_text_atomically(folder / "a", "x"); }),
+                HasSubstr("it is a folder"));
+    EXPECT_THAT(data_error_of([&] { read_text(folder / "a"); }), HasSubstr("it is a folder"));
+    EXPECT_EQ(files_in(folder.path()), 1U);
+}
+
+TEST(AtomicFile, full_device_is_reported_as_full_disk) {
+    if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+    const TemporaryFolder folder;
+    std::filesystem::create_symlink("/dev/full", folder / "a.tmp");
+    EXPECT_THAT(data_error_of([&] { write_text_atomically(folder / "a", "x"); }),
+                HasSubstr("the disk is full"));
+    EXPECT_EQ(files_in(folder.path()), 0U);
+}
+
+TEST(AtomicFile, full_device_is_reported_for_hdf5_and_the_program_lives_on) {
+    if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+    const std::vector<double> values(100'000, 1.5);
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        Hdf5File file("/dev/full", Hdf5File::Mode::create);
+        file.write<double>("/values", values);
+        EXPECT_THAT(data_error_of([&] { file.close(); }), HasSubstr("the disk is full"));
+        const Hdf5File left_to_destructor = std::move(file);
+    }
+    Hdf5File never_closed("/dev/full", Hdf5File::Mode::create);
+    never_closed.write<double>("/values", values);
+}
+
+TEST(AtomicFile, small_disk_keeps_what_it_has_and_takes_more_once_there_is_room) {
+    const TemporaryFolder folder;
+    const SmallDisk disk(folder / "disk", 256);
+    if (!disk.mounted()) GTEST_SKIP() << "mounting a small file system needs root";
+    std::vector<Record> records(1);
+    std::mt19937 random(1);  // so that compression finds nothing
+    for (int i = 0; i < 100'000; ++i) {
+        records[0].predicted.push_back(static_cast<std::int32_t>(random()));
+        records[0].margin.push_back(static_cast<float>(random()));
+    }
+    const auto path = folder / "disk" / "000001.h5";
+    for (int attempt = 0; attempt < 3; ++attempt) {
+        EXPECT_THAT(data_error_of([&] { write_segment(path, records); }), HasSubstr("the disk is full"));
+        EXPECT_EQ(files_in(folder / "disk"), 0U);
+    }
+    write_text_atomically(path, std::string(150'000, 'x'));
+    EXPECT_THAT(data_error_of([&] { write_text_atomically(path, std::string(150'000, 'y')); }),
+                HasSubstr("the disk is full"));
+    EXPECT_EQ(read_text(path), std::string(150'000, 'x'));
+    records.resize(0);
+    std::filesystem::remove(path);
+    write_segment(path, records);
+    EXPECT_TRUE(read_segment(path).empty());
+}
+
+}  // namespace
+}  // namespace crossweep::io

@@ -1,0 +1,90 @@
+#include "crossweep/io/record.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "io/sample_records.hpp"
+#include "io/temporary_folder.hpp"
+
+namespace crossweep::io {
+namespace {
+
+TEST(Record, unpack_is_the_inverse_of_pack) {
+    const auto records = sample_records();
+    expect_equal(unpack(pack(records)), records);
+    EXPECT_TRUE(pack({}).empty());
+    EXPECT_TRUE(unpack({}).empty());
+}
+
+TEST(Record, packed_records_can_be_joined) {
+    const auto records = sample_records();
+    auto bytes = pack(std::span(records).first(2));
+    const auto rest = pack(std::span(records).subspan(2));
+    bytes.insert(bytes.end(), rest.begin(), rest.end());
+    expect_equal(unpack(bytes), records);
+}
+
+TEST(Record, bytes_cut_off_anywhere_are_refused) {
+    const auto records = sample_records();
+    const auto bytes = pack(std::span(records).first(1));
+    for (std::size_t size = 1; size < bytes.size(); ++size) {
+        EXPECT_THROW(unpack(std::span(bytes).first(size)), DataError) << size;
+    }
+}
+
+TEST(Record, garbage_lengths_are_refused_without_allocating) {
+    auto bytes = pack(std::vector<Record>(1));
+    for (std::size_t at = 0; at < bytes.size(); ++at) {
+        auto garbled = bytes;
+        for (std::size_t i = at; i < std::min(at + 8, garbled.size()); ++i) garbled[i] = std::byte{0xFF};
+        try {
+            unpack(garbled);
+        } catch (const DataError&) {
+            continue;
+        }
+        EXPECT_LT(at, 44U) << "garbled lengths were accepted";
+    }
+}
+
+TEST(Record, content_hash_does_not_depend_on_order_or_time) {
+    auto records = sample_records();
+    const ContentHash before = content_hash(records);
+    std::ranges::reverse(records);
+    for (Record& record : records) record.seconds += 1;
+    EXPECT_EQ(content_hash(records), before);
+}
+
+TEST(Record, content_hash_covers_every_other_field) {
+    const auto original = sample_records();
+    const std::vector<void (*)(Record&)> changes{
+        [](Record& record) { record.key.point.high ^= 1; }, [](Record& record) { record.key.point.low ^= 1; },
+        [](Record& record) { record.key.trial ^= 1; },      [](Record& record) { record.key.shard ^= 1; },
+        [](Record& record) { record.failure += "."; },      [](Record& record) { record.images += 1; },
+        [](Record& record) { record.correct_top1 += 1; },   [](Record& record) { record.correct_top5 += 1; },
+        [](Record& record) { record.predicted[0] += 1; },   [](Record& record) { record.margin[0] += 1; },
+        [](Record& record) { record.signal[0] += 1; },      [](Record& record) { record.noise.pop_back(); },
+    };
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+        auto changed = original;
+        changes[i](changed[0]);
+        EXPECT_NE(content_hash(changed), content_hash(original)) << "change " << i;
+    }
+    EXPECT_NE(content_hash(std::span(original).first(2)), content_hash(original));
+    EXPECT_NE(content_hash({}), content_hash(original));
+}
+
+TEST(Record, content_hash_does_not_depend_on_order_of_equal_keys) {
+    std::vector<Record> twice(2, sample_records()[0]);
+    twice[1].images += 1;
+    const ContentHash before = content_hash(twice);
+    std::swap(twice[0], twice[1]);
+    EXPECT_EQ(content_hash(twice), before);
+}
+
+TEST(Record, content_hash_stays_what_it_was_in_version_1) {
+    EXPECT_EQ(record_version, 1U);
+    EXPECT_EQ(content_hash(sample_records()).hex(), "c623a55a1e91ead62906d74510901da5");
+}
+
+}  // namespace
+}  // namespace crossweep::io
