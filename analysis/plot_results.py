@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Draw the results of a crossweep study as PNG and SVG.
 
     plot_results.py run/results.h5                        draw what suits the study

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Turn labelled JPEG or PNG files into the HDF5 data set that crossweep reads.
 
     prepare_images.py FOLDER images.h5                        FOLDER holds labels.csv (columns file,class_index)
@@ -79,7 +79,7 @@ def load_image(path: Path, how: Preprocessing) -> np.ndarray:
         raise DataError(f"{path} is {image.width} × {image.height} pixels, smaller than the crop of {how.size}. "
                         + ("Leave out --crop-only or give a smaller --size." if how.resize is None else
                            "Give a smaller --crop-fraction."))
-    left, top = crop_offset(image.width, how.size), crop_offset(image.height, how.size)
+    left, top = (crop_offset(length, how.size, how.resize is not None) for length in (image.width, image.height))
     return np.asarray(image.crop((left, top, left + how.size, top + how.size)))
 
 
@@ -90,9 +90,10 @@ def resized(width: int, height: int, shorter: int) -> tuple[int, int]:
     return int(shorter * width / height), shorter
 
 
-def crop_offset(length: int, crop: int) -> int:
-    """First pixel of a centre crop, as torchvision's: Python rounds halves to even."""
-    return int(round((length - crop) / 2.0))
+def crop_offset(length: int, crop: int, resized: bool = True) -> int:
+    """First pixel of a centre crop. After a resize as torchvision's, which rounds halves to even; of images that come
+    already resized rounded down, which is what their published figures were measured with."""
+    return int(round((length - crop) / 2.0)) if resized else (length - crop) // 2
 
 
 # ---- finding images and labels ----------------------------------------------------------------------------------

@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """Train the Fashion-MNIST vision transformers that ship in data/.
 
     ./train_fashion_vit.py standard --out ../../data/fashion_vit.safetensors

@@ -70,7 +70,8 @@ ExitCode merge(const std::string& path, bool partial, const std::string& command
                            "with --partial.\n", path, table.succeeded(), planned);
         return ExitCode::unfinished;
     }
-    sweep::write_results(run.directory.results(), describe(run.session, command_line), table);
+    const sweep::StudyDescription description = describe(run.session, command_line);
+    run.directory.exclusively([&] { sweep::write_results(run.directory.results(), description, table); });
     fmt::print("results: {}\ncontent_hash: {}\n", run.directory.results().string(), table.content_hash().hex());
     return ExitCode::done;
 }

@@ -96,8 +96,7 @@ void print_header(const Ready& ready, const RunOptions& options, int ranks) {
 void print_failures(const sweep::RunSummary& summary, const std::string& directory) {
     for (const sweep::FailedUnit& failed : summary.failed) {
         fmt::print(stderr, "crossweep: failed unit: {}. Replay: crossweep replay {} --point {} --trial {} --shard {}\n",
-                   failed.why, directory, failed.unit.points.front().value(), failed.unit.trial.value(),
-                   failed.unit.shard.value());
+                   failed.why, directory, failed.point.value(), failed.unit.trial.value(), failed.unit.shard.value());
     }
 }
 
@@ -109,7 +108,9 @@ ExitCode conclude(const Ready& ready, const RunOptions& options, const sweep::Ru
     const bool complete = table.succeeded() == ready.session.workload.records();
     const auto description = describe(ready.session, options.command_line);
     const bool whole_directory = options.part == "1/1";
-    if (complete || whole_directory) sweep::write_results(ready.directory->results(), description, table);
+    if (complete || whole_directory) {
+        ready.directory->exclusively([&] { sweep::write_results(ready.directory->results(), description, table); });
+    }
 
     ExitCode code = ExitCode::done;
     if (summary.outcome == sweep::Outcome::interrupted) code = ExitCode::unfinished;

@@ -52,45 +52,55 @@ Estimate mean_interval(std::span<const double> values, double confidence) {
     return {mean - half, mean, mean + half};
 }
 
+namespace {
+
+/// Satterthwaite (1946): degrees of freedom of the sum of two independent variance estimates.
+double combined_degrees_of_freedom(double a, double of_a, double b, double of_b) {
+    const double denominator = a * a / of_a + b * b / of_b;
+    return denominator > 0 ? (a + b) * (a + b) / denominator : of_a;
+}
+
+Estimate student_interval(double mean, double variance, double degrees_of_freedom, double confidence) {
+    const double half = student_quantile(std::max(1.0, degrees_of_freedom), confidence) * std::sqrt(variance);
+    return {mean - half, mean, mean + half};
+}
+
+}  // namespace
+
 TwoWayEstimate two_way_interval(std::span<const float> values, std::size_t trials, std::size_t images,
                                 double confidence) {
     if (trials == 0 || images == 0) return {{nan, nan, nan}, {nan, nan, nan}};
+    const auto trial_count = static_cast<double>(trials), image_count = static_cast<double>(images);
     std::vector<double> by_trial(trials), by_image(images);
     for (std::size_t t = 0; t < trials; ++t) {
         for (std::size_t i = 0; i < images; ++i) {
             const double value = static_cast<double>(values[t * images + i]);
-            by_trial[t] += value / static_cast<double>(images);
-            by_image[i] += value / static_cast<double>(trials);
+            by_trial[t] += value / image_count;
+            by_image[i] += value / trial_count;
         }
     }
-    const Estimate this_data_set = mean_interval(by_trial, confidence);
-    const double mean = this_data_set.best;
-    if (images == 1) return {this_data_set, {nan, mean, nan}};
-
+    const double mean = mean_of(by_trial);
+    if (images == 1) return {mean_interval(by_trial, confidence), {nan, mean, nan}};
     const double from_images = variance_of_mean(by_image);
-    double variance = from_images;
-    double clusters = static_cast<double>(images);
-    if (trials > 1) {
-        double residual_squares = 0;
-        for (std::size_t t = 0; t < trials; ++t) {
-            for (std::size_t i = 0; i < images; ++i) {
-                const double residual =
-                    static_cast<double>(values[t * images + i]) - by_trial[t] - by_image[i] + mean;
-                residual_squares += residual * residual;
-            }
+    if (trials == 1) return {{nan, mean, nan}, student_interval(mean, from_images, image_count - 1, confidence)};
+
+    double residual_squares = 0;
+    for (std::size_t t = 0; t < trials; ++t) {
+        for (std::size_t i = 0; i < images; ++i) {
+            const double residual = static_cast<double>(values[t * images + i]) - by_trial[t] - by_image[i] + mean;
+            residual_squares += residual * residual;
         }
-        const auto cells = static_cast<double>(trials * images);
-        const double residual = residual_squares / (static_cast<double>((trials - 1) * (images - 1)) * cells);
-        const double from_trials = variance_of_mean(by_trial);
-        variance = std::max(from_images, from_images + from_trials - residual);
-        // Satterthwaite (1946): degrees of freedom of a sum of two independent variance estimates.
-        const double excess = variance - from_images;
-        const double denominator = from_images * from_images / (static_cast<double>(images) - 1) +
-                                   excess * excess / (static_cast<double>(trials) - 1);
-        if (denominator > 0) clusters = 1 + variance * variance / denominator;
     }
-    const double half = student_quantile(std::max(1.0, clusters - 1), confidence) * std::sqrt(variance);
-    return {this_data_set, {mean - half, mean, mean + half}};
+    const double residual_freedom = (trial_count - 1) * (image_count - 1);
+    const double residual = residual_squares / residual_freedom / (trial_count * image_count);
+    // What trials scatter beyond the noise of single images is the chips' own.
+    const double of_chips = std::max(0.0, variance_of_mean(by_trial) - residual);
+    return {student_interval(mean, residual + of_chips,
+                             combined_degrees_of_freedom(residual, residual_freedom, of_chips, trial_count - 1),
+                             confidence),
+            student_interval(mean, from_images + of_chips,
+                             combined_degrees_of_freedom(from_images, image_count - 1, of_chips, trial_count - 1),
+                             confidence)};
 }
 
 }  // namespace crossweep

@@ -1,7 +1,7 @@
 #include "crossweep/linalg/quantise.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <bit>
 #include <cstddef>
 
 #include "crossweep/core/error.hpp"
@@ -12,19 +12,14 @@ namespace {
 
 CROSSWEEP_MULTIVERSION
 float largest_kernel(const float* x, std::size_t count) {
-    // Sixteen running maxima: the compiler may not reorder a single one.
-    float lanes[16] = {};
-    std::size_t i = 0;
-    for (; i + 16 <= count; i += 16) {
-        for (std::size_t lane = 0; lane < 16; ++lane) {
-            const float magnitude = std::fabs(x[i + lane]);
-            lanes[lane] = magnitude > lanes[lane] ? magnitude : lanes[lane];
-        }
+    // Magnitudes of floats are ordered as their bits are; unlike floats, integers may be compared in any order, which
+    // is what lets the compiler use vectors.
+    std::uint32_t largest = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::uint32_t magnitude = std::bit_cast<std::uint32_t>(x[i]) & 0x7fffffffU;
+        largest = magnitude > largest ? magnitude : largest;
     }
-    float largest = 0;
-    for (; i < count; ++i) largest = std::max(largest, std::fabs(x[i]));
-    for (const float lane : lanes) largest = std::max(largest, lane);
-    return largest;
+    return std::bit_cast<float>(largest);
 }
 
 CROSSWEEP_MULTIVERSION

@@ -107,16 +107,16 @@ class Coordination {
         longest_unit_s_ = std::max(longest_unit_s_, seconds_since(done.since));
         Progress& progress = summary_.progress;
         ++progress.units_done;
-        const std::string* failure = nullptr;
+        bool failed = false;
         for (std::size_t i = 0; i < records.size(); ++i) {
             records[i].key = workload_.key(unit, i);
             progress.images += records[i].images;
             progress.correct += records[i].correct_top1;
-            if (records[i].failed()) failure = &records[i].failure;
-        }
-        if (failure != nullptr) {
-            ++progress.units_failed;
-            summary_.failed.push_back({unit, *failure});
+            if (records[i].failed() && !failed) {
+                failed = true;
+                ++progress.units_failed;
+                summary_.failed.push_back({unit, unit.points[i], records[i].failure});
+            }
         }
         unwritten_.insert(unwritten_.end(), std::make_move_iterator(records.begin()),
                           std::make_move_iterator(records.end()));

@@ -62,9 +62,10 @@ RunDirectory RunDirectory::open(const fs::path& path, const std::string& study_t
                                     taken ? "Wait for it, or give each job its --part." : "Choose another --out."));
     }
     const fs::path frozen = path / "study.toml";
-    if (!fs::exists(frozen)) {
-        io::write_text_atomically(frozen, study_toml);
-    } else if (const auto sentences = differences(io::read_text(frozen)); !sentences.empty()) {
+    directory.exclusively([&] {
+        if (!fs::exists(frozen)) io::write_text_atomically(frozen, study_toml);
+    });
+    if (const auto sentences = differences(io::read_text(frozen)); !sentences.empty()) {
         throw DataError(fmt::format("{}: the run directory holds another study:\n  {}\nChoose another --out, or run "
                                     "the study that it holds.", path.string(), fmt::join(sentences, "\n  ")));
     }
@@ -91,6 +92,20 @@ RunDirectory& RunDirectory::operator=(RunDirectory&& other) noexcept {
     std::swap(part_, other.part_);
     std::swap(lock_, other.lock_);
     return *this;
+}
+
+void RunDirectory::exclusively(const std::function<void()>& action) const {
+    const fs::path file = path_ / "directory.lock";
+    struct Lock {
+        int descriptor;
+        ~Lock() { ::close(descriptor); }  // which also unlocks
+    };
+    const Lock lock{::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)};
+    if (lock.descriptor < 0 || flock(lock.descriptor, LOCK_EX) != 0) {
+        throw DataError(fmt::format("{}: the lock cannot be taken ({}). Check the rights of the run directory.",
+                                    file.string(), std::strerror(errno)));
+    }
+    action();
 }
 
 std::string RunDirectory::study_toml() const { return io::read_text(path_ / "study.toml"); }

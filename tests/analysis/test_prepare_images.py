@@ -29,6 +29,11 @@ def prepare(*arguments) -> int:
     return prepare_images.main([str(a) for a in arguments])
 
 
+@pytest.mark.parametrize("length, crop, offset", [(227, 224, 1), (225, 224, 0), (229, 224, 2), (248, 224, 12)])
+def test_crop_offset_of_resized_images_rounds_down(length, crop, offset):
+    assert crop_offset(length, crop, resized=False) == offset
+
+
 @pytest.mark.parametrize("length, crop, offset", [(227, 224, 2), (225, 224, 0), (229, 224, 2), (248, 224, 12), (8, 8, 0)])
 def test_crop_offset_rounds_halves_to_even_like_torchvision(length, crop, offset):
     assert crop_offset(length, crop) == offset
@@ -45,8 +50,8 @@ def test_crop_only_copies_the_central_pixels(tmp_path):
     with h5py.File(tmp_path / "out.h5") as file:
         images = file["images"][:]
         assert images.shape == (3, 9, 9, 3) and images.dtype == np.uint8
-        # (20 - 9) / 2 = 5.5 -> 6 and (16 - 9) / 2 = 3.5 -> 4
-        assert (images[0, 0, :, 0] == np.arange(6, 15)).all() and (images[0, :, 0, 1] == np.arange(4, 13)).all()
+        # (20 - 9) / 2 = 5.5 -> 5 and (16 - 9) / 2 = 3.5 -> 3
+        assert (images[0, 0, :, 0] == np.arange(5, 14)).all() and (images[0, :, 0, 1] == np.arange(3, 12)).all()
         assert file.attrs["resize"] == "none" and file.attrs["crop"] == "centre 9 x 9 pixels"
 
 

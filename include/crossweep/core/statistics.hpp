@@ -20,14 +20,16 @@ Estimate mean_interval(std::span<const double> values, double confidence);
 
 /// How sure a figure is about two different questions.
 struct TwoWayEstimate {
-    Estimate this_data_set;     ///< the same images, other chips and noise: trials are the unit
-    Estimate images_like_these; ///< other images and other chips: images and trials both vary
+    Estimate this_data_set;      ///< the same images, other chips and noise
+    Estimate images_like_these;  ///< other images, other chips and noise
 };
 
 /// Mean of `values[trial * images + image]` (0/1 correctness, or a paired difference of two such) with both intervals.
-/// images_like_these: two-way cluster variance V_image + V_trial - V_residual (Cameron, Gelbach & Miller 2011,
-/// J. Bus. Econ. Stat. 29, 238), never below V_image; Student's t with Satterthwaite's degrees of freedom.
-/// One trial leaves V_image alone.
+///
+/// Crossed random effects of trial (chip) and image, each variance from its own scatter (Cameron, Gelbach & Miller 2011,
+/// J. Bus. Econ. Stat. 29, 238): per-input noise is the residual, with images as the unit; chips are what trials scatter
+/// beyond it, with trials as the unit. Student's t with Satterthwaite's degrees of freedom. this_data_set: residual and
+/// chips, NaN bounds for one trial. images_like_these: images (with their noise) and chips.
 TwoWayEstimate two_way_interval(std::span<const float> values, std::size_t trials, std::size_t images,
                                 double confidence);
 

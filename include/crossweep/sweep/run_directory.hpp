@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,9 @@ class RunDirectory {
     const std::filesystem::path& path() const { return path_; }
     std::filesystem::path results() const { return path_ / "results.h5"; }
     std::string study_toml() const;
+
+    /// Run `action` while no other process does so here: for files that the jobs of a directory share.
+    void exclusively(const std::function<void()>& action) const;
 
     /// Write `records` as the next segment. Throws DataError; then nothing of it exists.
     void append(std::span<const io::Record> records);

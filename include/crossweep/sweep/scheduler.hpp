@@ -35,9 +35,10 @@ using ProgressObserver = std::function<void(const Progress&)>;
 
 enum class Outcome { finished, interrupted, too_many_failures };
 
-/// A unit that failed, with the first reason.
+/// A unit that failed: its first point without a result, and why.
 struct FailedUnit {
     WorkUnit unit;
+    PointId point;
     std::string why;
 };
 

@@ -1,0 +1,225 @@
+"""The same study gives the same records however it is run: on any number of ranks, in any batches and units, in parts,
+killed and resumed. What is compared is the content hash, which every bit of every record enters."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import tiny_study
+from tiny_study import Architecture, crossweep
+
+pytestmark = pytest.mark.skipif(tiny_study.program() is None,
+                                reason="no crossweep program: build one or set CROSSWEEP_PROGRAM")
+
+# About a second of work in 90 units when cut finely: long enough to be stopped in the middle.
+ARCHITECTURE = Architecture(image_size=16, patch_size=2, width=64, depth=4, mlp_width=128)
+FINELY = ("--set", "run.points_per_unit=1", "--set", "run.segment_s=0.01")
+UNFINISHED = 75
+
+
+@pytest.fixture(scope="module", name="study")
+def fixture_study(tmp_path_factory):
+    return tiny_study.write_study(tmp_path_factory.mktemp("study"), ARCHITECTURE, images=60)
+
+
+def run(study, directory, *options, ranks=0):
+    return crossweep("run", study, "--out", directory, *options, ranks=ranks)
+
+
+def content_hash(directory):
+    """What `merge` prints, which also checks that the study is complete."""
+    merged = crossweep("merge", directory)
+    assert merged.returncode == 0, merged.stderr
+    return re.search(r"^content_hash: ([0-9a-f]{32})$", merged.stdout, re.MULTILINE)[1]
+
+
+@pytest.fixture(scope="module", name="finished")
+def fixture_finished(study, tmp_path_factory):
+    """The run that all others are compared with: one core, no mpirun, settings as they are by default."""
+    directory = tmp_path_factory.mktemp("finished") / "run"
+    completed = run(study, directory)
+    assert completed.returncode == 0, completed.stderr
+    return directory
+
+
+@pytest.fixture(scope="module", name="expected")
+def fixture_expected(finished):
+    return content_hash(finished)
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_ranks_change_nothing(study, expected, tmp_path, ranks):
+    assert run(study, tmp_path / "run", *FINELY, ranks=ranks).returncode == 0
+    assert content_hash(tmp_path / "run") == expected
+
+
+@pytest.mark.parametrize("setting", ["run.batch_images=1", "run.batch_images=7", "run.points_per_unit=1",
+                                     "run.points_per_unit=3", "run.points_per_unit=32"])
+def test_batches_and_units_change_nothing(study, expected, tmp_path, setting):
+    assert run(study, tmp_path / "run", "--set", setting).returncode == 0
+    assert content_hash(tmp_path / "run") == expected
+
+
+def test_parts_together_are_the_whole(study, expected, tmp_path):
+    first = run(study, tmp_path / "run", "--part", "1/2")
+    assert first.returncode == 0
+    assert crossweep("merge", tmp_path / "run").returncode == UNFINISHED
+    assert run(study, tmp_path / "run", "--part", "2/2").returncode == 0
+    assert content_hash(tmp_path / "run") == expected
+
+
+def test_parts_may_run_at_the_same_time(study, expected, tmp_path):
+    parts = [start(study, tmp_path / "run", *FINELY, "--part", f"{part}/3") for part in (1, 2, 3)]
+    assert [part.wait(60) for part in parts] == [0, 0, 0]
+    assert content_hash(tmp_path / "run") == expected
+
+
+def test_another_seed_changes_the_records(study, expected, tmp_path):
+    assert run(study, tmp_path / "run", "--set", "study.seed=2").returncode == 0
+    assert content_hash(tmp_path / "run") != expected
+
+
+def test_more_trials_extend_a_finished_run(study, expected, tmp_path):
+    assert run(study, tmp_path / "run", "--set", "study.trials=1").returncode == 0
+    again = run(study, tmp_path / "run")
+    if again.returncode == 4:
+        pytest.skip("another number of trials is another study")
+    assert content_hash(tmp_path / "run") == expected
+
+
+# --- stopped in the middle ---
+
+
+def start(study, directory, *options, ranks=0):
+    return subprocess.Popen(tiny_study.command("run", study, "--out", directory, *options, ranks=ranks),
+                            env=tiny_study.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def start_and_reach_the_middle(study, directory, ranks):
+    """Start a run cut finely and return once it has written a segment."""
+    process = start(study, directory, *FINELY, ranks=ranks)
+    deadline = time.monotonic() + 60
+    while not any(directory.glob("segments/*.h5")):
+        assert process.poll() is None and time.monotonic() < deadline, "the run never wrote a segment"
+        time.sleep(0.002)
+    return process
+
+
+def descendants(pid):
+    """The processes that `pid` has started, and theirs."""
+    parent_of = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent_of[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # ended meanwhile
+    found = [pid]
+    for one in found:
+        found.extend(child for child, parent in parent_of.items() if parent == one)
+    return found[1:]
+
+
+def records_done(directory):
+    return json.loads(crossweep("status", directory, "--json").stdout)["records"]
+
+
+def assert_resumes(study, directory, expected, ranks=0):
+    """The run is unfinished, keeps what it has, and another run of the same command completes it."""
+    done = records_done(directory)
+    assert 0 < done < 90
+    assert crossweep("merge", directory).returncode == UNFINISHED
+    again = run(study, directory, *FINELY, ranks=ranks)
+    assert again.returncode == 0, again.stderr
+    assert f"resuming {directory}: {done} of 90 records are there" in again.stderr
+    assert content_hash(directory) == expected
+
+
+@pytest.mark.parametrize("ranks", [0, 3])
+def test_killed_and_resumed(study, expected, tmp_path, ranks):
+    process = start_and_reach_the_middle(study, tmp_path / "run", ranks)
+    for pid in [*descendants(process.pid), process.pid]:
+        os.kill(pid, signal.SIGKILL)
+    process.wait(30)
+    assert_resumes(study, tmp_path / "run", expected, ranks=2)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGINT"])
+def test_signal_stops_in_order_with_exit_75(study, expected, tmp_path, name):
+    process = start_and_reach_the_middle(study, tmp_path / "run", ranks=0)
+    process.send_signal(getattr(signal, name))
+    assert process.wait(30) == UNFINISHED
+    assert_resumes(study, tmp_path / "run", expected)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+def test_signal_to_all_ranks_stops_in_order_with_exit_75(study, expected, tmp_path, name):
+    """As a batch system signals a job: every rank at once."""
+    process = start_and_reach_the_middle(study, tmp_path / "run", ranks=3)
+    for pid in descendants(process.pid):
+        os.kill(pid, getattr(signal, name))
+    assert process.wait(30) == UNFINISHED
+    assert_resumes(study, tmp_path / "run", expected, ranks=3)
+
+
+def test_mpirun_hands_on_sigusr1(study, expected, tmp_path):
+    process = start_and_reach_the_middle(study, tmp_path / "run", ranks=2)
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(30) == UNFINISHED
+    assert_resumes(study, tmp_path / "run", expected)
+
+
+@pytest.mark.parametrize("ranks", [0, 2])
+def test_time_budget_stops_in_order_with_exit_75(study, expected, tmp_path, ranks):
+    stopped = run(study, tmp_path / "run", *FINELY, "--set", "run.time_budget_s=0.12", ranks=ranks)
+    assert stopped.returncode == UNFINISHED
+    assert "give the same command again to go on" in stopped.stderr
+    assert_resumes(study, tmp_path / "run", expected)
+
+
+# --- what is printed ---
+
+
+def test_plan_status_and_report_agree(study, finished, expected):
+    plan, status, report = (json.loads(crossweep(*arguments, "--json").stdout) for arguments in
+                            (("plan", study), ("status", finished), ("report", finished)))
+    assert plan["records"] == status["records"] == status["records_planned"] == 4 * 2 * 10 + 10
+    assert status["complete"] is report["complete"] is True
+    assert status["records_failed"] == status["segments_damaged"] == 0
+    assert plan["points"] == len(report["points"]) == 4
+    assert plan["trials"] == report["trials"] == 2
+    assert plan["images"] == report["images"] == 60
+    assert [axis["size"] for axis in plan["axes"]] == [len(axis["values"]) for axis in report["axes"]]
+    assert [axis["name"] for axis in plan["axes"]] == [axis["name"] for axis in report["axes"]]
+    assert report["content_hash"] == expected
+
+
+def test_run_prints_json(study, finished, expected):
+    printed = json.loads(run(study, finished, "--json").stdout)
+    assert printed["complete"] is True
+    assert printed["content_hash"] == expected
+    assert printed["units_failed"] == 0
+
+
+@pytest.mark.parametrize("point, trial, shard", [(0, 0, 0), (3, 1, 9)])
+def test_replay_gives_the_stored_record(finished, point, trial, shard):
+    replayed = crossweep("replay", finished, "--point", point, "--trial", trial, "--shard", shard)
+    assert replayed.returncode == 0
+    assert "equal to the stored record, bit for bit" in replayed.stdout
+
+
+def test_damaged_segment_is_named_and_computed_again(study, expected, tmp_path):
+    assert run(study, tmp_path / "run", *FINELY).returncode == 0
+    victim = sorted(tmp_path.glob("run/segments/*.h5"))[1]
+    contents = bytearray(victim.read_bytes())
+    contents[len(contents) // 2:] = bytes(len(contents) - len(contents) // 2)
+    victim.write_bytes(contents)
+    status = crossweep("status", tmp_path / "run", "--json")
+    assert str(victim) in status.stderr
+    assert json.loads(status.stdout)["segments_damaged"] == 1
+    assert run(study, tmp_path / "run").returncode == 0
+    assert content_hash(tmp_path / "run") == expected
