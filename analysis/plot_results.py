@@ -48,7 +48,7 @@ def draw(results: Results, options: argparse.Namespace) -> list[Path]:
 
 def _file_word(key: str) -> str:
     """The part of a key that goes into a file name."""
-    return "_and_".join(part.rpartition(".")[2] for part in key.split("+"))
+    return "_and_".join(part.removesuffix(".name").rpartition(".")[2] for part in key.split("+"))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -60,7 +60,7 @@ def choose_layout(results: Results, axis: str | None = None, lines: str | None =
                                  "be told apart. Use it as the axis, or draw a heat map.")
     else:
         candidates = [a for a in free.values() if len(a) <= MOST_LINES]
-        layout.lines = min(candidates, key=lambda a: (a.dimension != "transform", a.numeric, len(a)), default=None)
+        layout.lines = min(candidates, key=lambda a: (a.dimension != "transform.name", a.numeric, len(a)), default=None)
     if layout.lines is not None:
         free.pop(layout.lines.dimension, None)
     place_rest(layout, free, results)

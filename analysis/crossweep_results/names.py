@@ -31,7 +31,7 @@ _WORDS = {
     "data.images": "image set",
     "data.count": "number of images",
     "study.seed": "study seed",
-    "transform": "transform",
+    "transform.name": "transform of K and V",
     "layer": "encoder block",
     "listed": "listed point",
 }
@@ -112,7 +112,7 @@ def _base_name(text: str) -> str:
 
 
 def _shorten_pairs(text: str) -> str:
-    """ "device.g_max_S=1e-05, transform=none" -> "g_max_S=1e-05, none": what a zipped or listed value needs to say. """
-    pairs = [part.partition("=") for part in text.split(", ")]
-    return ", ".join(_base_name(value) if key in ("transform", "model.weights") else
+    """ "device.g_max_S=1e-05; transform.name=none" -> "g_max_S=1e-05, none": what a zipped or listed value needs to say. """
+    pairs = [part.partition("=") for part in text.split("; ")]
+    return ", ".join(_base_name(value) if key in ("transform.name", "model.weights") else
                      f"{key.rpartition('.')[2]}={_base_name(value)}" for key, _, value in pairs)

@@ -83,10 +83,14 @@ ExitCode bench(const BenchOptions& options) {
     }
     fmt::print("one core, DeiT-S ({:.2f} GMAC), one image at a time, {}\n", flops / 2e9, instruction_set());
     fmt::print("  fp32 FMA peak                {:8.1f} GFLOP/s\n", peak / 1e9);
-    fmt::print("  digital                      {:8.2f} images/s   {:.3f} of the FMA peak\n", 1 / digital_s, flops / digital_s / peak);
-    fmt::print("  noisy, frozen read noise     {:8.2f} images/s   {:.3f} of digital\n", 1 / frozen_s, digital_s / frozen_s);
-    fmt::print("  noisy, read noise per read   {:8.2f} images/s   {:.3f} of digital\n", 1 / per_read_s, digital_s / per_read_s);
-    fmt::print("  normals                      {:8.3f} G/s\n", static_cast<double>(normal.size()) / normal_s / 1e9);
+    fmt::print("  digital                      {:8.2f} images/s   {:.3f} of the FMA peak\n", 1 / digital_s,
+               flops / digital_s / peak);
+    fmt::print("  noisy, frozen read noise     {:8.2f} images/s   {:.3f} of digital\n", 1 / frozen_s,
+               digital_s / frozen_s);
+    fmt::print("  noisy, read noise per read   {:8.2f} images/s   {:.3f} of digital\n", 1 / per_read_s,
+               digital_s / per_read_s);
+    fmt::print("  normals                      {:8.3f} G/s\n",
+               static_cast<double>(normal.size()) / normal_s / 1e9);
     return ExitCode::done;
 }
 

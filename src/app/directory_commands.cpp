@@ -25,7 +25,8 @@ StoredRun read_run(const std::string& path) {
     const std::string toml = directory.study_toml();
     Session session = open_session(config::parse_study(toml, directory.path() / "study.toml"));
     auto contents = directory.load();
-    for (const std::string& sentence : contents.damaged) fmt::print(stderr, "crossweep: warning: {}\n", sentence);
+    for (const std::string& sentence : contents.damaged)
+        fmt::print(stderr, "crossweep: warning: {}\n", sentence);
     return {std::move(directory), std::move(session), std::move(contents)};
 }
 
@@ -37,7 +38,8 @@ ExitCode status(const std::string& path, bool json) {
     const std::size_t planned = run.session.workload.records(), done = table.succeeded();
     double seconds = 0;
     for (const io::Record& record : run.contents.records) seconds += record.seconds;
-    const double left_h = done > 0 ? seconds / static_cast<double>(done) * static_cast<double>(planned - done) / 3600 : 0;
+    const double left_h =
+        done > 0 ? seconds / static_cast<double>(done) * static_cast<double>(planned - done) / 3600 : 0;
     if (json) {
         fmt::print("{}\n", nlohmann::json{{"study", run.session.study.base.study.name},
                                           {"records", done},
@@ -53,11 +55,13 @@ ExitCode status(const std::string& path, bool json) {
     }
     fmt::print("{}: {} of {} records ({:.1f} %), {} failed, {} segments ({} damaged)\n",
                run.session.study.base.study.name, done, planned,
-               100 * static_cast<double>(done) / static_cast<double>(planned), table.failed(), run.contents.segments,
-               run.contents.damaged.size());
+               100 * static_cast<double>(done) / static_cast<double>(planned), table.failed(),
+               run.contents.segments, run.contents.damaged.size());
     fmt::print("{:.3g} core hours computed, about {:.3g} left\n", seconds / 3600, left_h);
     for (const io::Record& record : run.contents.records) {
-        if (record.failed()) fmt::print("  failed: trial {}, shard {}: {}\n", record.key.trial, record.key.shard, record.failure);
+        if (record.failed())
+            fmt::print("  failed: trial {}, shard {}: {}\n", record.key.trial, record.key.shard,
+                       record.failure);
     }
     return ExitCode::done;
 }
@@ -66,13 +70,17 @@ ExitCode merge(const std::string& path, bool partial, const std::string& command
     const StoredRun run = read_run(path);
     const sweep::RecordTable table(run.session.workload, run.contents.records);
     if (const std::size_t planned = run.session.workload.records(); table.succeeded() < planned && !partial) {
-        fmt::print(stderr, "crossweep: {}: {} of {} records are there. Go on with crossweep run, or merge what is there "
-                           "with --partial.\n", path, table.succeeded(), planned);
+        fmt::print(
+            stderr,
+            "crossweep: {}: {} of {} records are there. Go on with crossweep run, or merge what is there "
+            "with --partial.\n",
+            path, table.succeeded(), planned);
         return ExitCode::unfinished;
     }
     const sweep::StudyDescription description = describe(run.session, command_line);
     run.directory.exclusively([&] { sweep::write_results(run.directory.results(), description, table); });
-    fmt::print("results: {}\ncontent_hash: {}\n", run.directory.results().string(), table.content_hash().hex());
+    fmt::print("results: {}\ncontent_hash: {}\n", run.directory.results().string(),
+               table.content_hash().hex());
     return ExitCode::done;
 }
 
@@ -92,9 +100,11 @@ ExitCode replay(const ReplayOptions& options) {
     const sweep::Workload& workload = run.session.workload;
     if (options.point >= run.session.experiment->points() || options.trial >= workload.trials ||
         options.shard >= workload.shards) {
-        throw UsageError(fmt::format("point {}, trial {}, shard {} is not in the study of {} points, {} trials and {} "
-                                     "shards, counted from 0.", options.point, options.trial, options.shard,
-                                     run.session.experiment->points(), workload.trials, workload.shards));
+        throw UsageError(
+            fmt::format("point {}, trial {}, shard {} is not in the study of {} points, {} trials and {} "
+                        "shards, counted from 0.",
+                        options.point, options.trial, options.shard, run.session.experiment->points(),
+                        workload.trials, workload.shards));
     }
     const config::Settings& settings = run.session.study.base;
     trial::UnitRunner runner(*run.session.experiment, settings.study.seed, settings.run.batch_images);

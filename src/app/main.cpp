@@ -1,8 +1,9 @@
 // The command line: what can be asked, and how errors become exit codes. Everything else is elsewhere.
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
-#include <fmt/format.h>
 #include <functional>
 
 #include "commands.hpp"
@@ -13,8 +14,8 @@ namespace {
 
 using namespace crossweep;
 
-/// Run `command`; an error becomes a sentence and an exit code. A rank of several that fails ends them all: `run` has
-/// already seen to failures that ranks can agree on.
+/// Run `command`; an error becomes a sentence and an exit code. A rank of several that fails ends them all:
+/// `run` has already seen to failures that ranks can agree on.
 int conclude(comm::Communicator& comm, const std::function<ExitCode()>& command) {
     ExitCode code = ExitCode::done;
     std::string message;
@@ -50,8 +51,9 @@ void add_study(CLI::App* command, app::StudyOptions& options) {
 int main(int argc, char** argv) {
     CLI::App program{"crossweep: Monte Carlo studies of transformers on noisy memristor crossbars"};
     program.require_subcommand(1);
-    program.footer("Exit codes: 0 done, 2 usage, 3 configuration, 4 data, 5 internal or failed units, 75 unfinished: "
-                   "give the same command again.");
+    program.footer(
+        "Exit codes: 0 done, 2 usage, 3 configuration, 4 data, 5 internal or failed units, 75 unfinished: "
+        "give the same command again.");
     app::StudyOptions study;
     app::RunOptions run;
     app::ReplayOptions replay;
@@ -68,17 +70,20 @@ int main(int argc, char** argv) {
     check_command->callback([&] { command = [&](auto&) { return app::check(study); }; });
 
     auto* plan_command = program.add_subcommand("plan", "size of a study: points, units, hours, file size");
-    plan_command->footer("Times a few images on this machine. Example: crossweep plan configs/deit_tiny.toml");
+    plan_command->footer(
+        "Times a few images on this machine. Example: crossweep plan configs/deit_tiny.toml");
     add_study(plan_command, study);
     plan_command->add_flag("--json", json, "print JSON");
     plan_command->callback([&] { command = [&](auto&) { return app::plan(study, json); }; });
 
     auto* run_command = program.add_subcommand("run", "run a study, or go on with it where it stopped");
-    run_command->footer("The same command again goes on: finished units are never computed twice.\n"
-                        "Example: mpirun -n 2 crossweep run configs/quickstart.toml --out runs/quickstart");
+    run_command->footer(
+        "The same command again goes on: finished units are never computed twice.\n"
+        "Example: mpirun -n 2 crossweep run configs/quickstart.toml --out runs/quickstart");
     add_study(run_command, run.study);
     run_command->add_option("--out", run.directory, "run directory")->required();
-    run_command->add_option("--part", run.part, "i/n: this job does the i-th of n parts of the same directory");
+    run_command->add_option("--part", run.part,
+                            "i/n: this job does the i-th of n parts of the same directory");
     run_command->add_flag("--json", run.json, "print JSON at the end instead of tables");
     run_command->callback([&] { command = [&](auto& comm) { return app::run(run, comm); }; });
 
@@ -92,9 +97,8 @@ int main(int argc, char** argv) {
     merge_command->footer("Idempotent. Example: crossweep merge runs/quickstart");
     merge_command->add_option("directory", directory, "run directory")->required();
     merge_command->add_flag("--partial", partial, "also if the study is unfinished");
-    merge_command->callback([&] {
-        command = [&](auto&) { return app::merge(directory, partial, run.command_line); };
-    });
+    merge_command->callback(
+        [&] { command = [&](auto&) { return app::merge(directory, partial, run.command_line); }; });
 
     auto* report_command = program.add_subcommand("report", "print the surfaces with their intervals");
     report_command->footer("Example: crossweep report runs/quickstart --json");
@@ -102,7 +106,8 @@ int main(int argc, char** argv) {
     report_command->add_flag("--json", json, "print JSON");
     report_command->callback([&] { command = [&](auto&) { return app::report(directory, json); }; });
 
-    auto* replay_command = program.add_subcommand("replay", "compute one record again and compare it with the stored");
+    auto* replay_command =
+        program.add_subcommand("replay", "compute one record again and compare it with the stored");
     replay_command->footer("Example: crossweep replay runs/quickstart --point 3 --trial 0 --shard 2");
     replay_command->add_option("directory", replay.directory, "run directory")->required();
     replay_command->add_option("--point", replay.point, "point of the study")->required();

@@ -12,8 +12,8 @@
 namespace crossweep::app {
 namespace {
 
-const std::vector<std::string> surface_names{"top1_accuracy", "top1_accuracy_images_like_these", "top5_accuracy",
-                                             "accuracy_drop", "snr_dB"};
+const std::vector<std::string> surface_names{"top1_accuracy", "top1_accuracy_images_like_these",
+                                             "top5_accuracy", "accuracy_drop", "snr_dB"};
 
 /// Axes of the grid, from the names of the dimension scales that the attribute "axes" lists.
 std::vector<Report::Axis> read_axes(const io::Hdf5File& file) {
@@ -24,7 +24,8 @@ std::vector<Report::Axis> read_axes(const io::Hdf5File& file) {
         if (file.element_kind(path) == io::ElementKind::text) {
             axis.labels = file.read<std::string>(path);
         } else {
-            for (const double value : file.read<double>(path)) axis.labels.push_back(fmt::format("{}", value));
+            for (const double value : file.read<double>(path))
+                axis.labels.push_back(fmt::format("{}", value));
         }
         axes.push_back(std::move(axis));
     }
@@ -42,10 +43,12 @@ double fraction_correct(const io::Hdf5File& file, std::size_t images) {
 std::string interval(const Estimate& e, double scale, int digits) {
     if (std::isnan(e.best)) return "-";
     if (std::isnan(e.low)) return fmt::format("{:.{}f}", scale * e.best, digits);
-    return fmt::format("{:.{}f} [{:.{}f}, {:.{}f}]", scale * e.best, digits, scale * e.low, digits, scale * e.high, digits);
+    return fmt::format("{:.{}f} [{:.{}f}, {:.{}f}]", scale * e.best, digits, scale * e.low, digits,
+                       scale * e.high, digits);
 }
 
-/// Number of the axis that becomes the columns: the last with at most six values, if another is left for the rows.
+/// Number of the axis that becomes the columns: the last with at most six values, if another is left for the
+/// rows.
 std::size_t column_axis(const Report& report) {
     std::size_t chosen = report.axes.size();
     for (std::size_t a = 0; a < report.axes.size(); ++a) {
@@ -60,13 +63,15 @@ void print_surface(const Report& report, const std::string& name, double scale, 
     const bool table = columns_axis < report.axes.size();
     const std::size_t columns = table ? report.axes[columns_axis].labels.size() : 1;
     std::size_t stride = 1;  // between neighbours on the column axis
-    for (std::size_t a = columns_axis + 1; a < report.axes.size(); ++a) stride *= report.axes[a].labels.size();
+    for (std::size_t a = columns_axis + 1; a < report.axes.size(); ++a)
+        stride *= report.axes[a].labels.size();
 
     std::vector<std::vector<std::string>> rows(1);
     for (std::size_t a = 0; a < report.axes.size(); ++a) {
         if (a != columns_axis) rows[0].push_back(report.axes[a].name);
     }
-    for (std::size_t c = 0; c < columns; ++c) rows[0].push_back(table ? report.axes[columns_axis].labels[c] : name);
+    for (std::size_t c = 0; c < columns; ++c)
+        rows[0].push_back(table ? report.axes[columns_axis].labels[c] : name);
     for (std::size_t point = 0; point < values.size(); ++point) {
         if (table && (point / stride) % columns != 0) continue;
         std::vector<std::string> row;
@@ -76,7 +81,8 @@ void print_surface(const Report& report, const std::string& name, double scale, 
             if (a != columns_axis) row.insert(row.begin(), labels[rest % labels.size()]);
             rest /= labels.size();
         }
-        for (std::size_t c = 0; c < columns; ++c) row.push_back(interval(values[point + c * stride], scale, digits));
+        for (std::size_t c = 0; c < columns; ++c)
+            row.push_back(interval(values[point + c * stride], scale, digits));
         rows.push_back(std::move(row));
     }
     std::vector<std::size_t> widths(rows[0].size());
@@ -84,7 +90,8 @@ void print_surface(const Report& report, const std::string& name, double scale, 
         for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
     }
     for (const auto& row : rows) {
-        for (std::size_t i = 0; i < row.size(); ++i) fmt::print("{}{:>{}}", i == 0 ? "  " : "   ", row[i], widths[i]);
+        for (std::size_t i = 0; i < row.size(); ++i)
+            fmt::print("{}{:>{}}", i == 0 ? "  " : "   ", row[i], widths[i]);
         fmt::print("\n");
     }
 }
@@ -99,7 +106,8 @@ std::size_t Report::points() const {
 
 Report read_report(const std::filesystem::path& results) {
     if (!std::filesystem::exists(results)) {
-        throw DataError(fmt::format("{}: there are no results yet. Make them with crossweep merge.", results.string()));
+        throw DataError(
+            fmt::format("{}: there are no results yet. Make them with crossweep merge.", results.string()));
     }
     const io::Hdf5File file(results, io::Hdf5File::Mode::read);
     if (!file.has_attribute("/", "format") || file.text_attribute("/", "format") != "crossweep results") {
@@ -117,21 +125,25 @@ Report read_report(const std::filesystem::path& results) {
     for (const std::string& name : surface_names) {
         const auto bounds = file.read<double>("/surfaces/" + name);
         auto& surface = report.surfaces[name];
-        for (std::size_t i = 0; i + 2 < bounds.size(); i += 3) surface.push_back({bounds[i], bounds[i + 1], bounds[i + 2]});
+        for (std::size_t i = 0; i + 2 < bounds.size(); i += 3)
+            surface.push_back({bounds[i], bounds[i + 1], bounds[i + 2]});
     }
     return report;
 }
 
 void print_report(const Report& report) {
     const double percent = 100 * report.confidence;
-    fmt::print("\n{}: {} images, {} trial{}{}; noise-free top-1 {:.2f} %\n", report.study, report.images, report.trials,
-               report.trials == 1 ? "" : "s", report.complete ? "" : ", UNFINISHED", 100 * report.reference_top1);
+    fmt::print("\n{}: {} images, {} trial{}{}; noise-free top-1 {:.2f} %\n", report.study, report.images,
+               report.trials, report.trials == 1 ? "" : "s", report.complete ? "" : ", UNFINISHED",
+               100 * report.reference_top1);
     const bool by_trial = report.trials > 1;
     fmt::print("\ntop-1 accuracy in % [{:.0f} % interval over {}]\n", percent,
                by_trial ? "trials, these images" : "images like these");
     print_surface(report, by_trial ? "top1_accuracy" : "top1_accuracy_images_like_these", 100, 1);
-    fmt::print("\nloss of top-1 accuracy against noise-free, points [{:.0f} % interval over images and trials, paired]\n",
-               percent);
+    fmt::print(
+        "\nloss of top-1 accuracy against noise-free, points [{:.0f} % interval over images and trials, "
+        "paired]\n",
+        percent);
     print_surface(report, "accuracy_drop", 100, 1);
     fmt::print("\nattention SNR in dB, mean over layers{}\n",
                by_trial ? fmt::format(" [{:.0f} % interval over trials]", percent) : "");
@@ -140,11 +152,15 @@ void print_report(const Report& report) {
 }
 
 std::string report_json(const Report& report) {
-    nlohmann::json json{{"study", report.study},           {"complete", report.complete},
-                        {"confidence", report.confidence}, {"images", report.images},
-                        {"trials", report.trials},         {"content_hash", report.content_hash},
+    nlohmann::json json{{"study", report.study},
+                        {"complete", report.complete},
+                        {"confidence", report.confidence},
+                        {"images", report.images},
+                        {"trials", report.trials},
+                        {"content_hash", report.content_hash},
                         {"reference_top1_accuracy", report.reference_top1}};
-    for (const auto& axis : report.axes) json["axes"].push_back({{"name", axis.name}, {"values", axis.labels}});
+    for (const auto& axis : report.axes)
+        json["axes"].push_back({{"name", axis.name}, {"values", axis.labels}});
     for (std::size_t point = 0; point < report.points(); ++point) {
         nlohmann::json entry;
         std::size_t rest = point;

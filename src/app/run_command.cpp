@@ -23,9 +23,11 @@ sweep::Part parse_part(const std::string& text) {
     const auto [slash, first_error] = std::from_chars(text.data(), end, part.index);
     if (first_error == std::errc{} && slash != end && *slash == '/') {
         const auto [last, second_error] = std::from_chars(slash + 1, end, part.count);
-        if (second_error == std::errc{} && last == end && part.index >= 1 && part.index <= part.count) return part;
+        if (second_error == std::errc{} && last == end && part.index >= 1 && part.index <= part.count)
+            return part;
     }
-    throw UsageError(fmt::format("--part {} is not i/n with 1 <= i <= n. Write, for example, --part 3/16.", text));
+    throw UsageError(
+        fmt::format("--part {} is not i/n with 1 <= i <= n. Write, for example, --part 3/16.", text));
 }
 
 /// The share of one part: every n-th shard-and-trial, so that parts never overlap whatever is already done.
@@ -46,21 +48,25 @@ struct Ready {
 
 Ready prepare(const RunOptions& options, comm::Communicator& comm) {
     const sweep::Part part = parse_part(options.part);
-    Ready ready{open_session(config::load_study(options.study.file, options.study.overrides)), std::nullopt, {}, 0};
+    Ready ready{
+        open_session(config::load_study(options.study.file, options.study.overrides)), std::nullopt, {}, 0};
     if (comm.rank() != 0) return ready;
     const std::string& resolved = ready.session.study.resolved_toml;
     ready.directory = sweep::RunDirectory::open(
-        options.directory, resolved, [&](const std::string& stored) { return config::differences(stored, resolved); },
-        part);
+        options.directory, resolved,
+        [&](const std::string& stored) { return config::differences(stored, resolved); }, part);
     const auto contents = ready.directory->load();
-    for (const std::string& sentence : contents.damaged) fmt::print(stderr, "crossweep: warning: {}\n", sentence);
+    for (const std::string& sentence : contents.damaged)
+        fmt::print(stderr, "crossweep: warning: {}\n", sentence);
     const sweep::DoneRecords done = sweep::done_records(contents.records);
     ready.records_before = sweep::RecordTable(ready.session.workload, contents.records).succeeded();
-    ready.units = share_of(sweep::plan_units(ready.session.workload, done), part, ready.session.workload.shards);
+    ready.units =
+        share_of(sweep::plan_units(ready.session.workload, done), part, ready.session.workload.shards);
     return ready;
 }
 
-/// Prepare on all ranks. If any fails, all leave with the gravest exit code, and the lowest rank that failed speaks.
+/// Prepare on all ranks. If any fails, all leave with the gravest exit code, and the lowest rank that failed
+/// speaks.
 std::optional<Ready> prepare_together(const RunOptions& options, comm::Communicator& comm, ExitCode& code) {
     std::optional<Ready> ready;
     std::string message;
@@ -84,32 +90,44 @@ std::optional<Ready> prepare_together(const RunOptions& options, comm::Communica
 void print_header(const Ready& ready, const RunOptions& options, int ranks) {
     const auto& workload = ready.session.workload;
     fmt::print(stderr, "crossweep {}: {} ({} points x {} trials x {} images in {} shards) on {} rank{}, {}\n",
-               build_info().front().second, ready.session.study.base.study.name, ready.session.experiment->points(),
-               workload.trials, ready.session.experiment->images().size(), workload.shards, ranks, ranks == 1 ? "" : "s",
-               instruction_set());
+               build_info().front().second, ready.session.study.base.study.name,
+               ready.session.experiment->points(), workload.trials, ready.session.experiment->images().size(),
+               workload.shards, ranks, ranks == 1 ? "" : "s", instruction_set());
     if (ready.records_before > 0) {
-        fmt::print(stderr, "resuming {}: {} of {} records are there\n", options.directory, ready.records_before,
-                   workload.records());
+        fmt::print(stderr, "resuming {}: {} of {} records are there\n", options.directory,
+                   ready.records_before, workload.records());
     }
 }
 
 void print_failures(const sweep::RunSummary& summary, const std::string& directory) {
     for (const sweep::FailedUnit& failed : summary.failed) {
-        fmt::print(stderr, "crossweep: failed unit: {}. Replay: crossweep replay {} --point {} --trial {} --shard {}\n",
-                   failed.why, directory, failed.point.value(), failed.unit.trial.value(), failed.unit.shard.value());
+        fmt::print(
+            stderr,
+            "crossweep: failed unit: {}. Replay: crossweep replay {} --point {} --trial {} --shard {}\n",
+            failed.why, directory, failed.point.value(), failed.unit.trial.value(),
+            failed.unit.shard.value());
     }
 }
 
 /// Merge and show what is there, and say how it ended.
 ExitCode conclude(const Ready& ready, const RunOptions& options, const sweep::RunSummary& summary) {
     print_failures(summary, options.directory);
+    if (summary.outcome == sweep::Outcome::too_many_failures) {
+        const auto most = ready.session.study.base.run.max_failed_units;
+        fmt::print(
+            stderr,
+            "stopped: more than {} unit{} failed (run.max_failed_units); mend the cause and give the same "
+            "command again\n",
+            most, most == 1 ? " has" : "s have");
+    }
     const auto contents = ready.directory->load();
     const sweep::RecordTable table(ready.session.workload, contents.records);
     const bool complete = table.succeeded() == ready.session.workload.records();
     const auto description = describe(ready.session, options.command_line);
     const bool whole_directory = options.part == "1/1";
     if (complete || whole_directory) {
-        ready.directory->exclusively([&] { sweep::write_results(ready.directory->results(), description, table); });
+        ready.directory->exclusively(
+            [&] { sweep::write_results(ready.directory->results(), description, table); });
     }
 
     ExitCode code = ExitCode::done;
@@ -128,11 +146,11 @@ ExitCode conclude(const Ready& ready, const RunOptions& options, const sweep::Ru
     }
     if (complete || whole_directory) print_report(read_report(ready.directory->results()));
     if (code == ExitCode::unfinished) {
-        fmt::print(stderr, "stopped with {} of {} records; give the same command again to go on\n", table.succeeded(),
-                   ready.session.workload.records());
+        fmt::print(stderr, "stopped with {} of {} records; give the same command again to go on\n",
+                   table.succeeded(), ready.session.workload.records());
     } else if (complete) {
-        fmt::print(stderr, "results: {}\nplots:   analysis/plot_results.py {}\n", ready.directory->results().string(),
-                   ready.directory->results().string());
+        fmt::print(stderr, "results: {}\nplots:   analysis/plot_results.py {}\n",
+                   ready.directory->results().string(), ready.directory->results().string());
     } else if (code == ExitCode::done) {
         fmt::print(stderr, "part {} is done; {} of {} records are there\n", options.part, table.succeeded(),
                    ready.session.workload.records());
@@ -159,8 +177,9 @@ ExitCode run(const RunOptions& options, comm::Communicator& comm) {
     scheduler.segment_s = settings.run.segment_s;
     scheduler.max_failed_units = settings.run.max_failed_units;
     const auto stop = sweep::StopCondition::from_environment(settings.run.time_budget_s);
-    const auto summary = sweep::coordinate(comm, ready->session.workload, ready->units, run_unit, *ready->directory,
-                                           stop, scheduler, [&](const auto& progress) { display(progress); });
+    const auto summary =
+        sweep::coordinate(comm, ready->session.workload, ready->units, run_unit, *ready->directory, stop,
+                          scheduler, [&](const auto& progress) { display(progress); });
     display.finish();
     return conclude(*ready, options, summary);
 }

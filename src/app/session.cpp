@@ -8,17 +8,20 @@ namespace crossweep::app {
 namespace {
 
 /// Hash of everything that decides the results of `point`, given the contents of its files.
-ContentHash point_key(const config::Settings& settings, const trial::LoadedModel& model, const ContentHash& images) {
-    std::string text = fmt::format("physics {}\nmodel {}\nimages {}\n", physics_version, model.file.content_hash().hex(),
-                                   images.hex());
+ContentHash point_key(const config::Settings& settings, const trial::LoadedModel& model,
+                      const ContentHash& images) {
+    std::string text = fmt::format("physics {}\nmodel {}\nimages {}\n", physics_version,
+                                   model.file.content_hash().hex(), images.hex());
     for (const auto& [key, value] : config::identity(settings)) text += fmt::format("{} = {}\n", key, value);
     return hash_text(text);
 }
 
 /// Hash of everything that decides a noise-free reference.
-ContentHash reference_key(const config::Settings& settings, const trial::LoadedModel& model, const ContentHash& images) {
-    std::string text = fmt::format("reference {}\nmodel {} heads {}\nimages {}\n", physics_version,
-                                   model.file.content_hash().hex(), model.network.architecture().heads, images.hex());
+ContentHash reference_key(const config::Settings& settings, const trial::LoadedModel& model,
+                          const ContentHash& images) {
+    std::string text =
+        fmt::format("reference {}\nmodel {} heads {}\nimages {}\n", physics_version,
+                    model.file.content_hash().hex(), model.network.architecture().heads, images.hex());
     for (const auto& [key, value] : config::identity(settings)) {
         // A random choice of images comes from the seed.
         if (key.starts_with("data.") || key == "study.seed") text += fmt::format("{} = {}\n", key, value);
@@ -42,19 +45,21 @@ sweep::Column column(const std::string& name, const std::vector<config::KeyValue
 /// The column of one key of an axis.
 sweep::Column key_column(const config::Axis& axis, std::size_t key, const std::string& name) {
     std::vector<config::KeyValue> values;
-    for (std::size_t i = 0; i < axis.size(); ++i) values.push_back({name, axis.text[i][key], axis.number[i][key]});
+    for (std::size_t i = 0; i < axis.size(); ++i)
+        values.push_back({name, axis.text[i][key], axis.number[i][key]});
     return column(name, values);
 }
 
 sweep::ResultAxis result_axis(const config::Axis& axis) {
     if (axis.keys.size() == 1 && axis.name == axis.keys[0]) return {key_column(axis, 0, axis.name), {}};
     sweep::ResultAxis result{{axis.name, {}, {}}, {}};
-    for (std::size_t key = 0; key < axis.keys.size(); ++key) result.keys.push_back(key_column(axis, key, axis.keys[key]));
+    for (std::size_t key = 0; key < axis.keys.size(); ++key)
+        result.keys.push_back(key_column(axis, key, axis.keys[key]));
     for (const auto& texts : axis.text) {
         std::string label;
         for (std::size_t key = 0; key < axis.keys.size(); ++key) {
             if (texts[key].empty()) continue;
-            label += fmt::format("{}{}={}", label.empty() ? "" : ", ", axis.keys[key], texts[key]);
+            label += fmt::format("{}{}={}", label.empty() ? "" : "; ", axis.keys[key], texts[key]);
         }
         result.coordinate.text.push_back(label);
     }
@@ -75,7 +80,8 @@ Session open_session(config::Study study) {
     sweep::Workload& workload = session.workload;
     for (std::uint32_t p = 0; p < experiment.points(); ++p) {
         const std::size_t reference = experiment.reference_of(PointId(p));
-        workload.point_keys.push_back(point_key(session.study.points[p].settings, experiment.model(reference), images));
+        workload.point_keys.push_back(
+            point_key(session.study.points[p].settings, experiment.model(reference), images));
         workload.group.push_back(reference);
         workload.is_reference.push_back(false);
     }
@@ -103,14 +109,16 @@ sweep::StudyDescription describe(const Session& session, const std::string& comm
     for (const config::Axis& axis : session.study.axes) description.axes.push_back(result_axis(axis));
 
     std::vector<std::vector<config::KeyValue>> values;
-    for (const config::Point& point : session.study.points) values.push_back(config::key_values(point.settings));
+    for (const config::Point& point : session.study.points)
+        values.push_back(config::key_values(point.settings));
     for (std::size_t key = 0; key < values.front().size(); ++key) {
         std::vector<config::KeyValue> of_points;
         for (const auto& point : values) of_points.push_back(point[key]);
         description.parameters.push_back(column(values.front()[key].key, of_points));
     }
     description.images.assign(experiment.images().begin(), experiment.images().end());
-    for (const std::uint32_t image : experiment.images()) description.labels.push_back(experiment.label(image));
+    for (const std::uint32_t image : experiment.images())
+        description.labels.push_back(experiment.label(image));
     description.shard_images = session.study.base.data.shard_images;
     description.points = experiment.points();
     description.references = experiment.references();

@@ -1,4 +1,5 @@
-// A study made ready to run: settings read, models and images loaded, every point named by the hash of what decides it.
+// A study made ready to run: settings read, models and images loaded, every point named by the hash of what
+// decides it.
 #pragma once
 
 #include <memory>

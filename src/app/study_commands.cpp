@@ -28,16 +28,17 @@ double estimated_bytes(const Session& session) {
     const auto images = static_cast<double>(session.experiment->images().size());
     const auto cells = static_cast<double>(session.experiment->points() * session.workload.trials);
     const auto layers = static_cast<double>(session.experiment->model(0).network.architecture().depth);
-    return cells * (8 * images + 16 * layers + 29 * static_cast<double>(session.workload.shards)) + 16 * images + 65536;
+    return cells * (8 * images + 16 * layers + 29 * static_cast<double>(session.workload.shards)) +
+           16 * images + 65536;
 }
 
 }  // namespace
 
 ExitCode check(const StudyOptions& options) {
     const Session session = open_session(config::load_study(options.file, options.overrides));
-    fmt::print("{}: fine. {} points x {} trials x {} images, {} model{}\n", options.file, session.experiment->points(),
-               session.workload.trials, session.experiment->images().size(), session.experiment->references(),
-               session.experiment->references() == 1 ? "" : "s");
+    fmt::print("{}: fine. {} points x {} trials x {} images, {} model{}\n", options.file,
+               session.experiment->points(), session.workload.trials, session.experiment->images().size(),
+               session.experiment->references(), session.experiment->references() == 1 ? "" : "s");
     return ExitCode::done;
 }
 
@@ -54,7 +55,8 @@ ExitCode plan(const StudyOptions& options, bool json) {
     const double bytes = estimated_bytes(session);
     if (json) {
         nlohmann::json axes = nlohmann::json::array();
-        for (const auto& axis : session.study.axes) axes.push_back({{"name", axis.name}, {"size", axis.size()}});
+        for (const auto& axis : session.study.axes)
+            axes.push_back({{"name", axis.name}, {"size", axis.size()}});
         fmt::print("{}\n", nlohmann::json{{"study", session.study.base.study.name},
                                           {"axes", axes},
                                           {"points", points},
@@ -71,9 +73,11 @@ ExitCode plan(const StudyOptions& options, bool json) {
         return ExitCode::done;
     }
     fmt::print("{}\n", session.study.base.study.name);
-    for (const auto& axis : session.study.axes) fmt::print("  axis {} with {} values\n", axis.name, axis.size());
+    for (const auto& axis : session.study.axes)
+        fmt::print("  axis {} with {} values\n", axis.name, axis.size());
     fmt::print("  {} points x {} trials x {} shards ({} images) = {} records in {} units\n", points,
-               session.workload.trials, session.workload.shards, images, session.workload.records(), units.size());
+               session.workload.trials, session.workload.shards, images, session.workload.records(),
+               units.size());
     fmt::print("  {:.2f} ms per noisy image on this core, {:.1f} s per unit\n", 1e3 * seconds,
                core_hours * 3600 / static_cast<double>(units.size()));
     fmt::print("  {:.3g} core hours", core_hours);

@@ -20,20 +20,29 @@ using Shape = std::vector<std::size_t>;
 
 std::vector<std::pair<std::string, Shape>> deit_small_tensors() {
     constexpr std::size_t width = 384, hidden = 1536, tokens = 197, classes = 1000, patch = 16, depth = 12;
-    std::vector<std::pair<std::string, Shape>> tensors{
-        {"cls_token", {1, 1, width}},       {"pos_embed", {1, tokens, width}},
-        {"patch_embed.proj.weight", {width, 3, patch, patch}}, {"patch_embed.proj.bias", {width}},
-        {"norm.weight", {width}},           {"norm.bias", {width}},
-        {"head.weight", {classes, width}},  {"head.bias", {classes}}};
-    const std::vector<std::pair<const char*, Shape>> of_block{
-        {"norm1.weight", {width}},          {"norm1.bias", {width}},
-        {"attn.qkv.weight", {3 * width, width}}, {"attn.qkv.bias", {3 * width}},
-        {"attn.proj.weight", {width, width}}, {"attn.proj.bias", {width}},
-        {"norm2.weight", {width}},          {"norm2.bias", {width}},
-        {"mlp.fc1.weight", {hidden, width}}, {"mlp.fc1.bias", {hidden}},
-        {"mlp.fc2.weight", {width, hidden}}, {"mlp.fc2.bias", {width}}};
+    std::vector<std::pair<std::string, Shape>> tensors{{"cls_token", {1, 1, width}},
+                                                       {"pos_embed", {1, tokens, width}},
+                                                       {"patch_embed.proj.weight", {width, 3, patch, patch}},
+                                                       {"patch_embed.proj.bias", {width}},
+                                                       {"norm.weight", {width}},
+                                                       {"norm.bias", {width}},
+                                                       {"head.weight", {classes, width}},
+                                                       {"head.bias", {classes}}};
+    const std::vector<std::pair<const char*, Shape>> of_block{{"norm1.weight", {width}},
+                                                              {"norm1.bias", {width}},
+                                                              {"attn.qkv.weight", {3 * width, width}},
+                                                              {"attn.qkv.bias", {3 * width}},
+                                                              {"attn.proj.weight", {width, width}},
+                                                              {"attn.proj.bias", {width}},
+                                                              {"norm2.weight", {width}},
+                                                              {"norm2.bias", {width}},
+                                                              {"mlp.fc1.weight", {hidden, width}},
+                                                              {"mlp.fc1.bias", {hidden}},
+                                                              {"mlp.fc2.weight", {width, hidden}},
+                                                              {"mlp.fc2.bias", {width}}};
     for (std::size_t block = 0; block < depth; ++block) {
-        for (const auto& [name, shape] : of_block) tensors.emplace_back(fmt::format("blocks.{}.{}", block, name), shape);
+        for (const auto& [name, shape] : of_block)
+            tensors.emplace_back(fmt::format("blocks.{}.{}", block, name), shape);
     }
     return tensors;
 }
@@ -55,7 +64,8 @@ SyntheticModel make_deit_small() {
     std::string text = header.dump();
     text.resize((text.size() + 7) / 8 * 8, ' ');
 
-    const auto path = std::filesystem::temp_directory_path() / fmt::format("crossweep-bench-{}.safetensors", getpid());
+    const auto path =
+        std::filesystem::temp_directory_path() / fmt::format("crossweep-bench-{}.safetensors", getpid());
     {
         std::ofstream out(path, std::ios::binary);
         const std::uint64_t length = text.size();
@@ -66,9 +76,11 @@ SyntheticModel make_deit_small() {
             const Shape& shape = tensors[i].second;
             values.resize(elements(shape));
             linalg::fill_normal({1, 0}, {0, 0, i}, values);
-            const float scale = shape.size() == 1 ? 0.02F : 1.0F / std::sqrt(static_cast<float>(elements(shape) / shape[0]));
+            const float scale =
+                shape.size() == 1 ? 0.02F : 1.0F / std::sqrt(static_cast<float>(elements(shape) / shape[0]));
             for (float& value : values) value *= scale;
-            out.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(4 * values.size()));
+            out.write(reinterpret_cast<const char*>(values.data()),
+                      static_cast<std::streamsize>(4 * values.size()));
         }
     }
     SyntheticModel model;

@@ -15,7 +15,8 @@ struct SyntheticModel {
     std::vector<float> image;  ///< normalised, random
 };
 
-/// Weights of a variance that keeps activations of order one. Uses 88 MB of the temporary directory while it lives.
+/// Weights of a variance that keeps activations of order one. Uses 88 MB of the temporary directory while it
+/// lives.
 SyntheticModel make_deit_small();
 
 }  // namespace crossweep::app

@@ -31,6 +31,8 @@ class LocalCommunicator final : public Communicator {
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_local_communicator() { return std::make_unique<LocalCommunicator>(); }
+std::unique_ptr<Communicator> make_local_communicator() {
+    return std::make_unique<LocalCommunicator>();
+}
 
 }  // namespace crossweep::comm

@@ -18,7 +18,8 @@ class MpiCommunicator final : public Communicator {
         // Only the main thread talks MPI; rank 0 computes in another.
         int provided = 0;
         MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
-        if (provided < MPI_THREAD_FUNNELED) throw InternalError("this MPI library does not allow threads beside it");
+        if (provided < MPI_THREAD_FUNNELED)
+            throw InternalError("this MPI library does not allow threads beside it");
         MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
         MPI_Comm_size(MPI_COMM_WORLD, &size_);
     }
@@ -53,7 +54,8 @@ class MpiCommunicator final : public Communicator {
         if (arrived == 0) return std::nullopt;
         int count = 0;
         MPI_Get_count(&status, MPI_BYTE, &count);
-        Message message{status.MPI_SOURCE, status.MPI_TAG, std::vector<std::byte>(static_cast<std::size_t>(count))};
+        Message message{status.MPI_SOURCE, status.MPI_TAG,
+                        std::vector<std::byte>(static_cast<std::size_t>(count))};
         MPI_Recv(message.bytes.data(), count, MPI_BYTE, status.MPI_SOURCE, status.MPI_TAG, MPI_COMM_WORLD,
                  MPI_STATUS_IGNORE);
         return message;
@@ -89,8 +91,8 @@ class MpiCommunicator final : public Communicator {
     std::list<Outgoing> outbox_;
 };
 
-/// A launcher (mpirun, srun --mpi=pmix) leaves one of these in the environment of its ranks. Without one, starting MPI
-/// would only cost time and, inside a batch script, could attach to the wrong job.
+/// A launcher (mpirun, srun --mpi=pmix) leaves one of these in the environment of its ranks. Without one,
+/// starting MPI would only cost time and, inside a batch script, could attach to the wrong job.
 bool started_by_launcher() {
     constexpr std::array variables{"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE"};
     return std::any_of(variables.begin(), variables.end(),

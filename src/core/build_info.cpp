@@ -19,8 +19,8 @@ std::string instruction_set() {
 std::vector<std::pair<std::string, std::string>> build_info() {
     std::array<char, 256> host{};
     gethostname(host.data(), host.size() - 1);
-    return {{"version", CROSSWEEP_VERSION},       {"git_commit", CROSSWEEP_GIT_COMMIT},
-            {"compiler", "g++ " __VERSION__},     {"build_type", CROSSWEEP_BUILD_TYPE},
+    return {{"version", CROSSWEEP_VERSION},         {"git_commit", CROSSWEEP_GIT_COMMIT},
+            {"compiler", "g++ " __VERSION__},       {"build_type", CROSSWEEP_BUILD_TYPE},
             {"instruction_set", instruction_set()}, {"host", host.data()}};
 }
 

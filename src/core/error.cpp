@@ -6,7 +6,8 @@
 namespace crossweep {
 
 ConfigError::ConfigError(std::vector<std::string> problems)
-    : Error(ExitCode::configuration, fmt::format("{}", fmt::join(problems, "\n"))), problems_(std::move(problems)) {}
+    : Error(ExitCode::configuration, fmt::format("{}", fmt::join(problems, "\n"))),
+      problems_(std::move(problems)) {}
 
 void fail_check(const char* kind, const char* condition, const char* file, int line) {
     throw InternalError(fmt::format("{}:{}: broken {}: {}", file, line, kind, condition));

@@ -38,8 +38,8 @@ Estimate wilson_interval(double successes, double count, double confidence) {
     const double z = boost::math::quantile(boost::math::normal(), 0.5 + confidence / 2);
     const double proportion = successes / count;
     const double centre = (proportion + z * z / (2 * count)) / (1 + z * z / count);
-    const double half =
-        z / (1 + z * z / count) * std::sqrt(proportion * (1 - proportion) / count + z * z / (4 * count * count));
+    const double half = z / (1 + z * z / count) *
+                        std::sqrt(proportion * (1 - proportion) / count + z * z / (4 * count * count));
     return {std::max(0.0, centre - half), proportion, std::min(1.0, centre + half)};
 }
 
@@ -47,8 +47,8 @@ Estimate mean_interval(std::span<const double> values, double confidence) {
     if (values.empty()) return {nan, nan, nan};
     const double mean = mean_of(values);
     if (values.size() == 1) return {nan, mean, nan};
-    const double half =
-        student_quantile(static_cast<double>(values.size() - 1), confidence) * std::sqrt(variance_of_mean(values));
+    const double half = student_quantile(static_cast<double>(values.size() - 1), confidence) *
+                        std::sqrt(variance_of_mean(values));
     return {mean - half, mean, mean + half};
 }
 
@@ -82,12 +82,14 @@ TwoWayEstimate two_way_interval(std::span<const float> values, std::size_t trial
     const double mean = mean_of(by_trial);
     if (images == 1) return {mean_interval(by_trial, confidence), {nan, mean, nan}};
     const double from_images = variance_of_mean(by_image);
-    if (trials == 1) return {{nan, mean, nan}, student_interval(mean, from_images, image_count - 1, confidence)};
+    if (trials == 1)
+        return {{nan, mean, nan}, student_interval(mean, from_images, image_count - 1, confidence)};
 
     double residual_squares = 0;
     for (std::size_t t = 0; t < trials; ++t) {
         for (std::size_t i = 0; i < images; ++i) {
-            const double residual = static_cast<double>(values[t * images + i]) - by_trial[t] - by_image[i] + mean;
+            const double residual =
+                static_cast<double>(values[t * images + i]) - by_trial[t] - by_image[i] + mean;
             residual_squares += residual * residual;
         }
     }
@@ -95,12 +97,13 @@ TwoWayEstimate two_way_interval(std::span<const float> values, std::size_t trial
     const double residual = residual_squares / residual_freedom / (trial_count * image_count);
     // What trials scatter beyond the noise of single images is the chips' own.
     const double of_chips = std::max(0.0, variance_of_mean(by_trial) - residual);
-    return {student_interval(mean, residual + of_chips,
-                             combined_degrees_of_freedom(residual, residual_freedom, of_chips, trial_count - 1),
-                             confidence),
-            student_interval(mean, from_images + of_chips,
-                             combined_degrees_of_freedom(from_images, image_count - 1, of_chips, trial_count - 1),
-                             confidence)};
+    return {
+        student_interval(mean, residual + of_chips,
+                         combined_degrees_of_freedom(residual, residual_freedom, of_chips, trial_count - 1),
+                         confidence),
+        student_interval(mean, from_images + of_chips,
+                         combined_degrees_of_freedom(from_images, image_count - 1, of_chips, trial_count - 1),
+                         confidence)};
 }
 
 }  // namespace crossweep

@@ -18,17 +18,20 @@ using linalg::row_of;
 
 namespace {
 
-/// Draws of attention products are named by head and token, so that they do not depend on the number of tokens.
+/// Draws of attention products are named by head and token, so that they do not depend on the number of
+/// tokens.
 std::uint32_t row_of_head(std::size_t head, Index tokens) {
-    if (tokens > 65536 || head >= 65536) throw InternalError("more than 65536 tokens or heads: outside the random stream");
+    if (tokens > 65536 || head >= 65536)
+        throw InternalError("more than 65536 tokens or heads: outside the random stream");
     return static_cast<std::uint32_t>(head) << 16;
 }
 
 }  // namespace
 
 BehaviouralEngine::BehaviouralEngine(std::span<const linalg::StationaryWeight> weights,
-                                     std::span<const ProgrammedWeight> programmed, const device::DeviceParams& device,
-                                     const CrossbarParams& crossbar, ConductanceTransform transform, StreamKey key)
+                                     std::span<const ProgrammedWeight> programmed,
+                                     const device::DeviceParams& device, const CrossbarParams& crossbar,
+                                     ConductanceTransform transform, StreamKey key)
     : weights_(weights),
       programmed_(programmed),
       crossbar_(crossbar),
@@ -40,7 +43,9 @@ BehaviouralEngine::BehaviouralEngine(std::span<const linalg::StationaryWeight> w
       mode_(device.read_noise),
       per_read_(device.read_noise == device::ReadNoiseMode::per_read && device.read_noise_sigma > 0) {}
 
-void BehaviouralEngine::begin_image(ImageId image) { image_draw_ = image.value() + 1; }
+void BehaviouralEngine::begin_image(ImageId image) {
+    image_draw_ = image.value() + 1;
+}
 
 void BehaviouralEngine::multiply(std::size_t weight, const ConstMatrixView& x, MatrixView y) {
     const linalg::StationaryWeight& stationary = weights_[weight];
@@ -77,8 +82,10 @@ void BehaviouralEngine::write_operand(Role role, const ConstMatrixView& operand,
     written.mean.resize(operand.rows(), operand.cols());
     if (per_read_) written.squared_amplitude.resize(operand.rows(), operand.cols());
     const auto draw = [&](NoiseSite site, Index row) {
-        linalg::fill_normal(key_, draw_identity(site, layer_, static_cast<std::uint32_t>(role), image_draw_,
-                                                static_cast<std::uint32_t>(row)), normal_);
+        linalg::fill_normal(key_,
+                            draw_identity(site, layer_, static_cast<std::uint32_t>(role), image_draw_,
+                                          static_cast<std::uint32_t>(row)),
+                            normal_);
     };
     for (Index row = 0; row < operand.rows(); ++row) {
         if (row % blocks_.rows == 0) band_.measure(operand, row, blocks_);
@@ -95,7 +102,8 @@ void BehaviouralEngine::write_operand(Role role, const ConstMatrixView& operand,
         }
         to_weight(conductance_, wanted, band_.scale(), window_, row_of(written.mean, row));
         if (per_read_) {
-            to_squared_amplitude(conductance_, band_.scale(), window_, row_of(written.squared_amplitude, row));
+            to_squared_amplitude(conductance_, band_.scale(), window_,
+                                 row_of(written.squared_amplitude, row));
         }
     }
 }
@@ -106,20 +114,23 @@ void BehaviouralEngine::read_keys(std::size_t head, const ConstMatrixView& queri
     linalg::multiply_transposed(inputs, const_view(columns_of(keys_.mean, first, width)), scores);
     if (!per_read_) return;
     MatrixView squares = squares_.shaped(scores.rows(), scores.cols());
-    linalg::multiply_transposed(squared_inputs(inputs), const_view(columns_of(keys_.squared_amplitude, first, width)),
-                                squares);
-    add_noise(NoiseSite::score_read, layer_, Role::key, row_of_head(head, scores.rows()), const_view(squares), scores);
+    linalg::multiply_transposed(squared_inputs(inputs),
+                                const_view(columns_of(keys_.squared_amplitude, first, width)), squares);
+    add_noise(NoiseSite::score_read, layer_, Role::key, row_of_head(head, scores.rows()), const_view(squares),
+              scores);
 }
 
-void BehaviouralEngine::read_values(std::size_t head, const ConstMatrixView& probabilities, MatrixView context) {
+void BehaviouralEngine::read_values(std::size_t head, const ConstMatrixView& probabilities,
+                                    MatrixView context) {
     const Index width = context.cols(), first = static_cast<Index>(head) * width;
     const ConstMatrixView inputs = converted_inputs(probabilities);
     linalg::multiply(inputs, const_view(columns_of(values_.mean, first, width)), context);
     if (!per_read_) return;
     MatrixView squares = squares_.shaped(context.rows(), context.cols());
-    linalg::multiply(squared_inputs(inputs), const_view(columns_of(values_.squared_amplitude, first, width)), squares);
-    add_noise(NoiseSite::context_read, layer_, Role::value, row_of_head(head, context.rows()), const_view(squares),
-              context);
+    linalg::multiply(squared_inputs(inputs), const_view(columns_of(values_.squared_amplitude, first, width)),
+                     squares);
+    add_noise(NoiseSite::context_read, layer_, Role::value, row_of_head(head, context.rows()),
+              const_view(squares), context);
 }
 
 ConstMatrixView BehaviouralEngine::converted_inputs(const ConstMatrixView& x) {
@@ -145,8 +156,10 @@ void BehaviouralEngine::add_noise(NoiseSite site, LayerId layer, Role role, std:
                                   const ConstMatrixView& squares, MatrixView output) {
     normal_.resize(static_cast<std::size_t>(output.cols()));
     for (Index row = 0; row < output.rows(); ++row) {
-        linalg::fill_normal(key_, draw_identity(site, layer, static_cast<std::uint32_t>(role), image_draw_,
-                                                first_row + static_cast<std::uint32_t>(row)), normal_);
+        linalg::fill_normal(key_,
+                            draw_identity(site, layer, static_cast<std::uint32_t>(role), image_draw_,
+                                          first_row + static_cast<std::uint32_t>(row)),
+                            normal_);
         add_read_noise(row_of(output, row), row_of(squares, row), normal_, read_noise_.sigma());
     }
 }

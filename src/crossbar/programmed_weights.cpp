@@ -24,12 +24,15 @@ struct Programmer {
     std::vector<float> conductance, normal;
 
     void draw(NoiseSite site, LayerId layer, Role role, Index row) {
-        linalg::fill_normal(key, draw_identity(site, layer, static_cast<std::uint32_t>(role), 0,
-                                               static_cast<std::uint32_t>(row)), normal);
+        linalg::fill_normal(
+            key,
+            draw_identity(site, layer, static_cast<std::uint32_t>(role), 0, static_cast<std::uint32_t>(row)),
+            normal);
     }
 
     /// Conductances of row `row` of a part, in `conductance`.
-    void program_row(std::span<const float> weight, const BandScale& band, LayerId layer, Role role, Index row) {
+    void program_row(std::span<const float> weight, const BandScale& band, LayerId layer, Role role,
+                     Index row) {
         conductance.resize(weight.size());
         normal.resize(weight.size());
         to_conductance(weight, band.inverse(), crossbar.weight_levels, window, conductance);
@@ -56,10 +59,11 @@ ProgrammedWeight program(const linalg::StationaryWeight& weight, Programmer& pro
     for (std::size_t part = 0; part < weight.parts; ++part) {
         const Role role = static_cast<Role>(static_cast<std::size_t>(weight.first_role) + part);
         const Index first = static_cast<Index>(part) * outputs;
-        const linalg::ConstMatrixView rows(weight.matrix.data() + first * weight.matrix.outerStride(), outputs, inputs,
+        const linalg::ConstMatrixView rows(weight.matrix.data() + first * weight.matrix.outerStride(),
+                                           outputs, inputs,
                                            Eigen::OuterStride<>(weight.matrix.outerStride()));
-        const ScaleBlocks blocks =
-            blocks_of_weight(programmer.crossbar, role, outputs, inputs, static_cast<Index>(weight.head_width));
+        const ScaleBlocks blocks = blocks_of_weight(programmer.crossbar, role, outputs, inputs,
+                                                    static_cast<Index>(weight.head_width));
         for (Index row = 0; row < outputs; ++row) {
             if (row % blocks.rows == 0) band.measure(rows, row, blocks);
             const auto wanted = linalg::row_of(rows, row);
@@ -78,10 +82,16 @@ ProgrammedWeight program(const linalg::StationaryWeight& weight, Programmer& pro
 }  // namespace
 
 std::vector<ProgrammedWeight> program_weights(std::span<const linalg::StationaryWeight> weights,
-                                              const device::DeviceParams& device, const CrossbarParams& crossbar,
-                                              StreamKey key) {
-    Programmer programmer{crossbar, device::conductance_window(device), device::WriteNoise::of_programming(device),
-                          device::ReadNoise(device), device.read_noise, key, {}, {}};
+                                              const device::DeviceParams& device,
+                                              const CrossbarParams& crossbar, StreamKey key) {
+    Programmer programmer{crossbar,
+                          device::conductance_window(device),
+                          device::WriteNoise::of_programming(device),
+                          device::ReadNoise(device),
+                          device.read_noise,
+                          key,
+                          {},
+                          {}};
     std::vector<ProgrammedWeight> programmed;
     programmed.reserve(weights.size());
     for (const auto& weight : weights) programmed.push_back(program(weight, programmer));
@@ -92,8 +102,10 @@ StationaryInputs stationary_inputs(const device::DeviceParams& device, const Cro
     StationaryInputs inputs{device, crossbar};
     inputs.device.write_noise_sigma = 0;
     inputs.device.write_noise_factor = 0;
-    // Fresh read noise is scaled by sigma when it is added; only whether there is any decides what is prepared.
-    if (device.read_noise == ReadNoiseMode::per_read) inputs.device.read_noise_sigma = device.read_noise_sigma > 0;
+    // Fresh read noise is scaled by sigma when it is added; only whether there is any decides what is
+    // prepared.
+    if (device.read_noise == ReadNoiseMode::per_read)
+        inputs.device.read_noise_sigma = device.read_noise_sigma > 0;
     inputs.crossbar.input_bits = 0;
     inputs.crossbar.input_scale = InputScale::token;
     inputs.crossbar.written_scale = ScaleBlock::tensor;

@@ -12,8 +12,8 @@ void square_kernel(const float* __restrict x, float* __restrict y, std::size_t c
 }
 
 CROSSWEEP_MULTIVERSION
-void add_kernel(float* __restrict y, const float* __restrict squares, const float* __restrict normal, float sigma,
-                std::size_t count) {
+void add_kernel(float* __restrict y, const float* __restrict squares, const float* __restrict normal,
+                float sigma, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) y[i] += sigma * __builtin_sqrtf(squares[i]) * normal[i];
 }
 
@@ -27,8 +27,8 @@ void square(const linalg::ConstMatrixView& x, linalg::MatrixView y) {
     }
 }
 
-void add_read_noise(std::span<float> output, std::span<const float> sum_of_squares, std::span<const float> normal,
-                    float sigma) {
+void add_read_noise(std::span<float> output, std::span<const float> sum_of_squares,
+                    std::span<const float> normal, float sigma) {
     CROSSWEEP_EXPECT(output.size() == sum_of_squares.size() && output.size() == normal.size());
     add_kernel(output.data(), sum_of_squares.data(), normal.data(), sigma, output.size());
 }

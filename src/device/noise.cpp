@@ -22,8 +22,8 @@ void read_kernel(float* __restrict g, const float* __restrict normal, float sigm
 }
 
 CROSSWEEP_MULTIVERSION
-void write_kernel(float* __restrict g, const float* __restrict normal, float sigma, float min, float span, float low,
-                  float high, std::size_t count) {
+void write_kernel(float* __restrict g, const float* __restrict normal, float sigma, float min, float span,
+                  float low, float high, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
         const float above = g[i] > min ? g[i] - min : 0.0F;
         const float noisy = g[i] + sigma * __builtin_sqrtf(above * span) * normal[i];
@@ -40,9 +40,12 @@ ConductanceWindow conductance_window(const DeviceParams& params) {
 
 ConductanceBounds conductance_bounds(Clamp clamp, ConductanceWindow window) {
     switch (clamp) {
-        case Clamp::none: return {-infinity, infinity};
-        case Clamp::non_negative: return {0.0F, infinity};
-        case Clamp::window: return {window.min_S, window.max_S};
+        case Clamp::none:
+            return {-infinity, infinity};
+        case Clamp::non_negative:
+            return {0.0F, infinity};
+        case Clamp::window:
+            return {window.min_S, window.max_S};
     }
     throw InternalError("unknown clamp");
 }
@@ -65,7 +68,9 @@ WriteNoise WriteNoise::of_written_operands(const DeviceParams& params) {
     return {params.write_noise_factor * params.write_noise_sigma, params};
 }
 
-WriteNoise WriteNoise::of_programming(const DeviceParams& params) { return {params.programming_noise_sigma, params}; }
+WriteNoise WriteNoise::of_programming(const DeviceParams& params) {
+    return {params.programming_noise_sigma, params};
+}
 
 void WriteNoise::operator()(std::span<float> conductance_S, std::span<const float> normal) const {
     CROSSWEEP_EXPECT(conductance_S.size() == normal.size());

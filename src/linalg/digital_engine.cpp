@@ -22,7 +22,8 @@ void DigitalEngine::read_keys(std::size_t head, const ConstMatrixView& queries, 
 
 void DigitalEngine::read_values(std::size_t head, const ConstMatrixView& probabilities, MatrixView context) {
     const auto width = context.cols();
-    linalg::multiply(probabilities, columns_of(values_, static_cast<Eigen::Index>(head) * width, width), context);
+    linalg::multiply(probabilities, columns_of(values_, static_cast<Eigen::Index>(head) * width, width),
+                     context);
 }
 
 }  // namespace crossweep::linalg

@@ -1,5 +1,6 @@
-// Compiled with -ffast-math (cmake: this file only), so that exp and erf become glibc's vector functions and sums may
-// be reordered. Infinities and NaNs are therefore not to be tested for here; the trial checks the logits.
+// Compiled with -ffast-math (cmake: this file only), so that exp and erf become glibc's vector functions and
+// sums may be reordered. Infinities and NaNs are therefore not to be tested for here; the trial checks the
+// logits.
 #include "crossweep/linalg/elementwise.hpp"
 
 #include <cmath>
@@ -52,7 +53,8 @@ void add_row(const float* __restrict bias, float* __restrict x, Count width) {
 }
 
 CROSSWEEP_MULTIVERSION
-void residual_row(const float* __restrict x, const float* __restrict bias, float* __restrict residual, Count width) {
+void residual_row(const float* __restrict x, const float* __restrict bias, float* __restrict residual,
+                  Count width) {
     for (Count i = 0; i < width; ++i) residual[i] += x[i] + bias[i];
 }
 
@@ -68,15 +70,18 @@ SquareSums square_sums_row(const float* __restrict a, const float* __restrict b,
     return sums;
 }
 
-[[maybe_unused]] Count length(std::span<const float> values) { return static_cast<Count>(values.size()); }
+[[maybe_unused]] Count length(std::span<const float> values) {
+    return static_cast<Count>(values.size());
+}
 
 }  // namespace
 
-void layer_norm(const ConstMatrixView& x, std::span<const float> weight, std::span<const float> bias, float epsilon,
-                MatrixView y) {
+void layer_norm(const ConstMatrixView& x, std::span<const float> weight, std::span<const float> bias,
+                float epsilon, MatrixView y) {
     CROSSWEEP_EXPECT(length(weight) == x.cols() && length(bias) == x.cols() && y.cols() == x.cols());
     for (Count row = 0; row < x.rows(); ++row) {
-        layer_norm_row(row_of(x, row).data(), weight.data(), bias.data(), epsilon, row_of(y, row).data(), x.cols());
+        layer_norm_row(row_of(x, row).data(), weight.data(), bias.data(), epsilon, row_of(y, row).data(),
+                       x.cols());
     }
 }
 
@@ -97,7 +102,8 @@ void add_bias(MatrixView x, std::span<const float> bias) {
 
 void add_to_residual(const ConstMatrixView& x, std::span<const float> bias, MatrixView residual) {
     CROSSWEEP_EXPECT(length(bias) == x.cols() && x.rows() == residual.rows());
-    for (Count row = 0; row < x.rows(); ++row) residual_row(row_of(x, row).data(), bias.data(), row_of(residual, row).data(), x.cols());
+    for (Count row = 0; row < x.rows(); ++row)
+        residual_row(row_of(x, row).data(), bias.data(), row_of(residual, row).data(), x.cols());
 }
 
 SquareSums square_sums(const ConstMatrixView& a, const ConstMatrixView& b) {

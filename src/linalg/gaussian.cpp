@@ -12,11 +12,12 @@
 namespace crossweep::linalg {
 namespace {
 
-constexpr std::size_t lanes = 16;            // Philox blocks side by side
-constexpr std::size_t group = 4 * lanes;     // normals that they give
+constexpr std::size_t lanes = 16;         // Philox blocks side by side
+constexpr std::size_t group = 4 * lanes;  // normals that they give
 constexpr std::uint32_t exponent_of_sqrt_half = 0x3f3504f3U;
 
-/// sqrt(-2 ln u), u = (top 24 bits + 1/2) / 2^24. Logarithm: Cephes' logf polynomial, relative error below 1e-7.
+/// sqrt(-2 ln u), u = (top 24 bits + 1/2) / 2^24. Logarithm: Cephes' logf polynomial, relative error below
+/// 1e-7.
 [[gnu::always_inline]] inline float radius(std::uint32_t bits) {
     const float scaled = static_cast<float>(static_cast<std::int32_t>(bits >> 8)) + 0.5F;
     const std::uint32_t shifted = std::bit_cast<std::uint32_t>(scaled) - exponent_of_sqrt_half;
@@ -40,15 +41,17 @@ struct Direction {
     float cosine, sine;
 };
 
-/// Cosine and sine of 2 pi bits / 2^32. The two top bits (rounded) give the quadrant, Cephes' polynomials the rest.
+/// Cosine and sine of 2 pi bits / 2^32. The two top bits (rounded) give the quadrant, Cephes' polynomials the
+/// rest.
 [[gnu::always_inline]] inline Direction direction(std::uint32_t bits) {
     const std::uint32_t quadrant = (bits + 0x20000000U) >> 30;
     const auto rest = static_cast<std::int32_t>(bits - (quadrant << 30));
     const float t = static_cast<float>(rest) * (std::numbers::pi_v<float> / 2 / 1073741824.0F);
     const float z = t * t;
     const float s = ((-1.9515295891e-4F * z + 8.3321608736e-3F) * z - 1.6666654611e-1F) * z * t + t;
-    const float c = ((2.443315711809948e-5F * z - 1.388731625493765e-3F) * z + 4.166664568298827e-2F) * z * z -
-                    0.5F * z + 1.0F;
+    const float c =
+        ((2.443315711809948e-5F * z - 1.388731625493765e-3F) * z + 4.166664568298827e-2F) * z * z - 0.5F * z +
+        1.0F;
     const bool odd = (quadrant & 1U) != 0;
     const float sine = odd ? c : s;
     const float cosine = odd ? s : c;
@@ -60,10 +63,12 @@ struct Direction {
 
 CROSSWEEP_MULTIVERSION
 void fill_groups(std::uint32_t key0, std::uint32_t key1, std::uint32_t counter0, std::uint32_t counter1,
-                 std::uint32_t counter2, std::uint32_t first_group, float* __restrict out, std::size_t groups) {
+                 std::uint32_t counter2, std::uint32_t first_group, float* __restrict out,
+                 std::size_t groups) {
     for (std::size_t g = 0; g < groups; ++g) {
         float* __restrict block = out + group * g;
-        const std::uint32_t base = (first_group + static_cast<std::uint32_t>(g)) * static_cast<std::uint32_t>(lanes);
+        const std::uint32_t base =
+            (first_group + static_cast<std::uint32_t>(g)) * static_cast<std::uint32_t>(lanes);
         for (std::uint32_t lane = 0; lane < lanes; ++lane) {
             std::uint32_t x0 = counter0, x1 = counter1, x2 = counter2, x3 = base + lane, k0 = key0, k1 = key1;
             for (int round = 0; round < 10; ++round) {
@@ -94,8 +99,8 @@ void fill_normal(StreamKey key, DrawIdentity row, std::span<float> out) {
     const std::size_t rest = out.size() % group;
     if (rest == 0) return;
     std::array<float, group> last;
-    fill_groups(key.seed, key.trial, row.site_layer_operand, row.image, row.row, static_cast<std::uint32_t>(whole),
-                last.data(), 1);
+    fill_groups(key.seed, key.trial, row.site_layer_operand, row.image, row.row,
+                static_cast<std::uint32_t>(whole), last.data(), 1);
     std::copy_n(last.begin(), rest, out.begin() + static_cast<std::ptrdiff_t>(group * whole));
 }
 

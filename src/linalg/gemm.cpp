@@ -20,15 +20,17 @@ void use_one_thread() {
 
 void sgemm(char transpose_w, const ConstMatrixView& x, const ConstMatrixView& w, MatrixView& y) {
     use_one_thread();
-    const dnnl_status_t status = dnnl_sgemm('N', transpose_w, y.rows(), y.cols(), x.cols(), 1.0F, x.data(),
-                                            x.outerStride(), w.data(), w.outerStride(), 0.0F, y.data(), y.outerStride());
-    if (status != dnnl_success) throw InternalError(fmt::format("oneDNN's sgemm failed with status {}", int(status)));
+    const dnnl_status_t status =
+        dnnl_sgemm('N', transpose_w, y.rows(), y.cols(), x.cols(), 1.0F, x.data(), x.outerStride(), w.data(),
+                   w.outerStride(), 0.0F, y.data(), y.outerStride());
+    if (status != dnnl_success)
+        throw InternalError(fmt::format("oneDNN's sgemm failed with status {}", int(status)));
 }
 
 void expect_shapes(bool fit, const ConstMatrixView& x, const ConstMatrixView& w, const MatrixView& y) {
     if (fit) return;
-    throw InternalError(fmt::format("product of [{}, {}] and [{}, {}] does not give [{}, {}]", x.rows(), x.cols(),
-                                    w.rows(), w.cols(), y.rows(), y.cols()));
+    throw InternalError(fmt::format("product of [{}, {}] and [{}, {}] does not give [{}, {}]", x.rows(),
+                                    x.cols(), w.rows(), w.cols(), y.rows(), y.cols()));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <limits>
 
 #include "crossweep/core/error.hpp"
 #include "crossweep/core/multiversion.hpp"
@@ -12,8 +13,8 @@ namespace {
 
 CROSSWEEP_MULTIVERSION
 float largest_kernel(const float* x, std::size_t count) {
-    // Magnitudes of floats are ordered as their bits are; unlike floats, integers may be compared in any order, which
-    // is what lets the compiler use vectors.
+    // Magnitudes of floats are ordered as their bits are; unlike floats, integers may be compared in any
+    // order, which is what lets the compiler use vectors.
     std::uint32_t largest = 0;
     for (std::size_t i = 0; i < count; ++i) {
         const std::uint32_t magnitude = std::bit_cast<std::uint32_t>(x[i]) & 0x7fffffffU;
@@ -31,7 +32,9 @@ void quantise_kernel(const float* x, float inverse_step, float step, float* y, s
 
 }  // namespace
 
-float largest_magnitude(std::span<const float> x) { return largest_kernel(x.data(), x.size()); }
+float largest_magnitude(std::span<const float> x) {
+    return largest_kernel(x.data(), x.size());
+}
 
 float largest_magnitude(const ConstMatrixView& x) {
     float largest = 0;
@@ -44,8 +47,10 @@ float largest_magnitude(const ConstMatrixView& x) {
 void quantise(std::span<const float> x, float largest, std::uint32_t bits, std::span<float> y) {
     CROSSWEEP_EXPECT(x.size() == y.size() && bits >= 2 && bits <= 16);
     const float codes = static_cast<float>((1U << (bits - 1)) - 1);
-    const float inverse_step = largest > 0 ? codes / largest : 0.0F;
-    quantise_kernel(x.data(), inverse_step, largest / codes, y.data(), x.size());
+    const float step = largest / codes;
+    // A step below the smallest normal number has no finite inverse: such inputs count as 0.
+    const float inverse_step = step < std::numeric_limits<float>::min() ? 0.0F : codes / largest;
+    quantise_kernel(x.data(), inverse_step, step, y.data(), x.size());
 }
 
 }  // namespace crossweep::linalg

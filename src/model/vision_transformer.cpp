@@ -25,18 +25,21 @@ ConstMatrixView matrix_of(std::span<const float> values, std::size_t rows, std::
 }  // namespace
 
 std::uint64_t Architecture::parameters() const {
-    const std::uint64_t block = 4 * width * width + 4 * width + 2 * width * mlp_width + mlp_width + width + 4 * width;
-    return depth * block + width * (channels * patch_size * patch_size + 1) + width * (tokens + 1) + 2 * width +
-           classes * (width + 1);
+    const std::uint64_t block =
+        4 * width * width + 4 * width + 2 * width * mlp_width + mlp_width + width + 4 * width;
+    return depth * block + width * (channels * patch_size * patch_size + 1) + width * (tokens + 1) +
+           2 * width + classes * (width + 1);
 }
 
 std::uint64_t Architecture::multiply_accumulates() const {
-    const std::uint64_t block = tokens * (4 * width * width + 2 * width * mlp_width) + 2 * tokens * tokens * width;
+    const std::uint64_t block =
+        tokens * (4 * width * width + 2 * width * mlp_width) + 2 * tokens * tokens * width;
     return depth * block + (tokens - 1) * width * channels * patch_size * patch_size + classes * width;
 }
 
-void VisionTransformer::forward(std::span<const float> image, linalg::MatmulEngine& engine, Activations& activations,
-                                const AttentionObserver& observe, std::span<float> logits) const {
+void VisionTransformer::forward(std::span<const float> image, linalg::MatmulEngine& engine,
+                                Activations& activations, const AttentionObserver& observe,
+                                std::span<float> logits) const {
     CROSSWEEP_EXPECT(logits.size() == architecture_.classes);
     embed(image, activations);
     for (std::size_t block = 0; block < architecture_.depth; ++block) {
@@ -70,7 +73,8 @@ void VisionTransformer::embed(std::span<const float> image, Activations& activat
             }
         }
     }
-    const auto tokens = static_cast<Index>(architecture_.tokens), width = static_cast<Index>(architecture_.width);
+    const auto tokens = static_cast<Index>(architecture_.tokens),
+               width = static_cast<Index>(architecture_.width);
     activations.residual.resize(tokens, width);
     activations.normalised.resize(tokens, width);
     const linalg::MatrixView patch_tokens(activations.residual.data() + width, tokens - 1, width,
@@ -85,7 +89,8 @@ void VisionTransformer::embed(std::span<const float> image, Activations& activat
 void VisionTransformer::attend(std::size_t block, linalg::MatmulEngine& engine, Activations& activations,
                                const AttentionObserver& observe) const {
     const Block& layer = blocks_[block];
-    const auto tokens = static_cast<Index>(architecture_.tokens), width = static_cast<Index>(architecture_.width);
+    const auto tokens = static_cast<Index>(architecture_.tokens),
+               width = static_cast<Index>(architecture_.width);
     const auto head_width = static_cast<Index>(architecture_.head_width());
     activations.qkv.resize(tokens, 3 * width);
     activations.scores.resize(tokens, tokens);
@@ -102,18 +107,23 @@ void VisionTransformer::attend(std::size_t block, linalg::MatmulEngine& engine, 
     const float scale = 1.0F / std::sqrt(static_cast<float>(head_width));
     for (std::size_t head = 0; head < architecture_.heads; ++head) {
         const Index first = static_cast<Index>(head) * head_width;
-        engine.read_keys(head, const_view(columns_of(activations.qkv, first, head_width)), view(activations.scores));
+        engine.read_keys(head, const_view(columns_of(activations.qkv, first, head_width)),
+                         view(activations.scores));
         linalg::softmax(view(activations.scores), scale);
-        engine.read_values(head, const_view(activations.scores), columns_of(activations.attention, first, head_width));
+        engine.read_values(head, const_view(activations.scores),
+                           columns_of(activations.attention, first, head_width));
     }
     if (observe) observe(id, const_view(activations.attention));
     engine.multiply(4 * block + 1, const_view(activations.attention), view(activations.projected));
-    linalg::add_to_residual(const_view(activations.projected), layer.projection_bias, view(activations.residual));
+    linalg::add_to_residual(const_view(activations.projected), layer.projection_bias,
+                            view(activations.residual));
 }
 
-void VisionTransformer::feed_forward(std::size_t block, linalg::MatmulEngine& engine, Activations& activations) const {
+void VisionTransformer::feed_forward(std::size_t block, linalg::MatmulEngine& engine,
+                                     Activations& activations) const {
     const Block& layer = blocks_[block];
-    activations.hidden.resize(static_cast<Index>(architecture_.tokens), static_cast<Index>(architecture_.mlp_width));
+    activations.hidden.resize(static_cast<Index>(architecture_.tokens),
+                              static_cast<Index>(architecture_.mlp_width));
     linalg::layer_norm(const_view(activations.residual), layer.norm2.weight, layer.norm2.bias,
                        architecture_.layer_norm_epsilon, view(activations.normalised));
     engine.multiply(4 * block + 2, const_view(activations.normalised), view(activations.hidden));

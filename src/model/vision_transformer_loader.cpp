@@ -1,4 +1,5 @@
-// Reading a vision transformer: the architecture from shapes and metadata, every tensor checked, all problems at once.
+// Reading a vision transformer: the architecture from shapes and metadata, every tensor checked, all problems
+// at once.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -23,7 +24,8 @@ class VisionTransformer::Loader {
         problems_.push_back(fmt::format("{}: {}", file_.path().string(), sentence));
     }
 
-    /// Extent of one dimension of a tensor that decides the architecture; 0 and a noted problem if it is not there.
+    /// Extent of one dimension of a tensor that decides the architecture; 0 and a noted problem if it is not
+    /// there.
     std::size_t extent(const std::string& name, std::size_t dimension, std::size_t rank) {
         const auto found = file_.tensors().find(name);
         if (found == file_.tensors().end()) return 0;  // reported by floats()
@@ -53,7 +55,8 @@ class VisionTransformer::Loader {
             problems_.emplace_back(error.what());
             return {};
         }
-        const auto bad = std::count_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+        const auto bad =
+            std::count_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
         if (bad > 0) problem(fmt::format("tensor \"{}\" has {} values that are not finite", name, bad));
         return values;
     }
@@ -89,7 +92,8 @@ std::size_t count_blocks(const io::Safetensors& file) {
         if (!name.starts_with(prefix)) continue;
         const char* first = name.data() + prefix.size();
         const auto [end, error] = std::from_chars(first, name.data() + name.size(), index);
-        if (error == std::errc{} && end != first && *end == '.' && index < 65536) blocks = std::max(blocks, index + 1);
+        if (error == std::errc{} && end != first && *end == '.' && index < 65536)
+            blocks = std::max(blocks, index + 1);
     }
     return blocks;
 }
@@ -102,7 +106,8 @@ std::size_t integer_or(const nlohmann::json& object, const char* key, std::size_
 std::optional<Normalisation> normalisation_from(const nlohmann::json& object) {
     try {
         if (!object.contains("mean") || !object.contains("std")) return std::nullopt;
-        return Normalisation{object.at("mean").get<std::vector<double>>(), object.at("std").get<std::vector<double>>()};
+        return Normalisation{object.at("mean").get<std::vector<double>>(),
+                             object.at("std").get<std::vector<double>>()};
     } catch (const nlohmann::json::exception&) {
         return std::nullopt;
     }
@@ -123,21 +128,25 @@ VisionTransformer::VisionTransformer(const io::Safetensors& file, std::size_t he
     a.mlp_width = loader.extent("blocks.0.mlp.fc1.weight", 0, 2);
     a.heads = heads > 0 ? heads : integer_or(described, "num_heads", a.width / 64);
     a.layer_norm_epsilon = described.value("layer_norm_eps", 1e-6F);
-    const auto per_side = static_cast<std::size_t>(std::lround(std::sqrt(static_cast<double>(std::max<std::size_t>(a.tokens, 1) - 1))));
+    const auto per_side = static_cast<std::size_t>(
+        std::lround(std::sqrt(static_cast<double>(std::max<std::size_t>(a.tokens, 1) - 1))));
     a.image_size = per_side * a.patch_size;
     if (a.depth == 0) loader.problem("there is no tensor \"blocks.0.…\"");
     if (a.tokens > 0 && per_side * per_side + 1 != a.tokens) {
-        loader.problem(fmt::format("pos_embed has {} tokens, which is not a square number of patches and a class token", a.tokens));
+        loader.problem(fmt::format(
+            "pos_embed has {} tokens, which is not a square number of patches and a class token", a.tokens));
     }
     if (a.width > 0 && (a.heads == 0 || a.width % a.heads != 0)) {
-        loader.problem(fmt::format("a width of {} does not divide into {} heads (set model.num_heads)", a.width, a.heads));
+        loader.problem(fmt::format("a width of {} does not divide into {} heads (set model.num_heads)",
+                                   a.width, a.heads));
     }
 
     const auto D = static_cast<std::int64_t>(a.width), M = static_cast<std::int64_t>(a.mlp_width);
     const auto P = static_cast<std::int64_t>(a.patch_size);
     class_token_ = loader.floats("cls_token", {1, 1, D});
     position_ = loader.floats("pos_embed", {1, static_cast<std::int64_t>(a.tokens), D});
-    patch_weight_ = loader.floats("patch_embed.proj.weight", {D, static_cast<std::int64_t>(a.channels), P, P});
+    patch_weight_ =
+        loader.floats("patch_embed.proj.weight", {D, static_cast<std::int64_t>(a.channels), P, P});
     patch_bias_ = loader.floats("patch_embed.proj.bias", {D});
     norm_ = {loader.floats("norm.weight", {D}), loader.floats("norm.bias", {D})};
     head_weight_ = loader.floats("head.weight", {static_cast<std::int64_t>(a.classes), D});
@@ -145,12 +154,15 @@ VisionTransformer::VisionTransformer(const io::Safetensors& file, std::size_t he
 
     for (std::size_t index = 0; index < a.depth; ++index) {
         const auto name = [&](const char* rest) { return fmt::format("blocks.{}.{}", index, rest); };
-        const auto vector = [&](const char* rest, std::int64_t size) { return loader.floats(name(rest), {size}); };
-        const auto weight = [&](const char* rest, linalg::Role role, std::size_t parts, std::int64_t out, std::int64_t in) {
+        const auto vector = [&](const char* rest, std::int64_t size) {
+            return loader.floats(name(rest), {size});
+        };
+        const auto weight = [&](const char* rest, linalg::Role role, std::size_t parts, std::int64_t out,
+                                std::int64_t in) {
             const auto values = loader.floats(name(rest), {out, in});
-            stationary_.push_back({LayerId(static_cast<std::uint32_t>(index)), role, parts,
-                                   a.heads > 0 ? a.head_width() : 0,
-                                   linalg::ConstMatrixView(values.data(), out, in, Eigen::OuterStride<>(in))});
+            stationary_.push_back(
+                {LayerId(static_cast<std::uint32_t>(index)), role, parts, a.heads > 0 ? a.head_width() : 0,
+                 linalg::ConstMatrixView(values.data(), out, in, Eigen::OuterStride<>(in))});
         };
         weight("attn.qkv.weight", linalg::Role::query, 3, 3 * D, D);
         weight("attn.proj.weight", linalg::Role::projection, 1, D, D);
@@ -158,8 +170,10 @@ VisionTransformer::VisionTransformer(const io::Safetensors& file, std::size_t he
         weight("mlp.fc2.weight", linalg::Role::mlp_out, 1, D, M);
         blocks_.push_back({{vector("norm1.weight", D), vector("norm1.bias", D)},
                            {vector("norm2.weight", D), vector("norm2.bias", D)},
-                           vector("attn.qkv.bias", 3 * D), vector("attn.proj.bias", D),
-                           vector("mlp.fc1.bias", M), vector("mlp.fc2.bias", D)});
+                           vector("attn.qkv.bias", 3 * D),
+                           vector("attn.proj.bias", D),
+                           vector("mlp.fc1.bias", M),
+                           vector("mlp.fc2.bias", D)});
     }
     normalisation_ = normalisation_from(loader.metadata("normalisation"));
     loader.throw_problems("Give a safetensors file of a timm ViT or DeiT with its published names.");

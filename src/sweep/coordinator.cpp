@@ -14,16 +14,25 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
-/// One coordination, from the first unit to the last record written. Worker 0 is the local thread, others are ranks.
+/// One coordination, from the first unit to the last record written. Worker 0 is the local thread, others are
+/// ranks.
 class Coordination {
   public:
-    Coordination(comm::Communicator& comm, const Workload& workload, std::vector<WorkUnit> units, const RunUnit& run,
-                 RunDirectory& directory, const StopCondition& stop, const SchedulerOptions& options,
-                 const ProgressObserver& observe)
-        : comm_(comm), workload_(workload), units_(std::move(units)), directory_(directory), stop_(stop),
-          options_(options), observe_(observe), in_hand_(static_cast<std::size_t>(comm.size())) {
+    Coordination(comm::Communicator& comm, const Workload& workload, std::vector<WorkUnit> units,
+                 const RunUnit& run, RunDirectory& directory, const StopCondition& stop,
+                 const SchedulerOptions& options, const ProgressObserver& observe)
+        : comm_(comm),
+          workload_(workload),
+          units_(std::move(units)),
+          directory_(directory),
+          stop_(stop),
+          options_(options),
+          observe_(observe),
+          in_hand_(static_cast<std::size_t>(comm.size())) {
         summary_.progress.units = units_.size();
         if (comm.size() <= options.most_computing_ranks) local_ = std::make_unique<LocalWorker>(run);
     }
@@ -51,16 +60,16 @@ class Coordination {
         return std::all_of(in_hand_.begin(), in_hand_.end(), [](const auto& units) { return units.empty(); });
     }
 
-    /// Give `worker` enough to do. It holds one unit ahead of what it computes, so that it never waits for an answer,
-    /// except near the end, where a unit held ahead could be computed by someone idle.
+    /// Give `worker` enough to do. It holds one unit ahead of what it computes, so that it never waits for an
+    /// answer, except near the end, where a unit held ahead could be computed by someone idle.
     void feed(std::size_t worker) {
         if (!computes(worker) || stopping_) return;
         const std::size_t workers = in_hand_.size();
         while (next_ < units_.size()) {
             const std::size_t left = units_.size() - next_;
             if (in_hand_[worker].size() >= (left > workers ? 2U : 1U)) return;
-            // Guided self-scheduling (Polychronopoulos & Kuck 1987): a share of what is left, so that a coordinator of
-            // many ranks is asked rarely at first and loads even out at the end.
+            // Guided self-scheduling (Polychronopoulos & Kuck 1987): a share of what is left, so that a
+            // coordinator of many ranks is asked rarely at first and loads even out at the end.
             const std::size_t batch = std::clamp<std::size_t>(left / (4 * workers), 1, 8);
             for (std::size_t i = 0; i < batch; ++i) hand_out(worker, next_++);
         }
@@ -102,7 +111,8 @@ class Coordination {
         if (!in_hand_[worker].empty()) in_hand_[worker].front().since = Clock::now();
         const WorkUnit& unit = units_[done.unit];
         if (records.size() != unit.points.size()) {
-            throw InternalError(fmt::format("a unit of {} points gave {} records", unit.points.size(), records.size()));
+            throw InternalError(
+                fmt::format("a unit of {} points gave {} records", unit.points.size(), records.size()));
         }
         longest_unit_s_ = std::max(longest_unit_s_, seconds_since(done.since));
         Progress& progress = summary_.progress;
@@ -136,8 +146,8 @@ class Coordination {
         return false;
     }
 
-    /// Units in hand end; units waiting are dropped. What is finished goes to the disk first: whoever asks for a stop
-    /// may not wait for long.
+    /// Units in hand end; units waiting are dropped. What is finished goes to the disk first: whoever asks
+    /// for a stop may not wait for long.
     void begin_stop() {
         stopping_ = true;
         write_segment();

@@ -19,7 +19,8 @@ void append_units(const Missing& missing, TrialId trial, ShardId shard, std::siz
         const auto begin = missing.noisy.begin() + static_cast<std::ptrdiff_t>(chunk * count / chunks);
         const auto end = missing.noisy.begin() + static_cast<std::ptrdiff_t>((chunk + 1) * count / chunks);
         WorkUnit unit{trial, shard, {begin, end}};
-        if (chunk == 0) unit.points.insert(unit.points.end(), missing.references.begin(), missing.references.end());
+        if (chunk == 0)
+            unit.points.insert(unit.points.end(), missing.references.begin(), missing.references.end());
         if (!unit.points.empty()) units.push_back(std::move(unit));
     }
 }
@@ -31,7 +32,8 @@ io::RecordKey Workload::key(const WorkUnit& unit, std::size_t position) const {
 }
 
 std::size_t Workload::records() const {
-    const auto references = static_cast<std::size_t>(std::count(is_reference.begin(), is_reference.end(), true));
+    const auto references =
+        static_cast<std::size_t>(std::count(is_reference.begin(), is_reference.end(), true));
     return (references + (point_keys.size() - references) * trials) * shards;
 }
 

@@ -14,9 +14,12 @@ RecordTable::RecordTable(const Workload& workload, std::span<const io::Record> r
     }
     for (const io::Record& record : records) {
         const auto found = points.find(record.key.point);
-        if (found == points.end() || record.key.trial >= workload.trials || record.key.shard >= workload.shards) continue;
+        if (found == points.end() || record.key.trial >= workload.trials ||
+            record.key.shard >= workload.shards)
+            continue;
         for (const std::size_t point : found->second) {
-            table_[(point * workload.trials + record.key.trial) * workload.shards + record.key.shard] = &record;
+            table_[(point * workload.trials + record.key.trial) * workload.shards + record.key.shard] =
+                &record;
         }
     }
 }
@@ -27,7 +30,8 @@ const io::Record* RecordTable::find(std::size_t point, std::size_t trial, std::s
 
 ContentHash RecordTable::content_hash() const {
     std::vector<const io::Record*> unique;
-    std::copy_if(table_.begin(), table_.end(), std::back_inserter(unique), [](const auto* r) { return r != nullptr; });
+    std::copy_if(table_.begin(), table_.end(), std::back_inserter(unique),
+                 [](const auto* r) { return r != nullptr; });
     std::sort(unique.begin(), unique.end());
     unique.erase(std::unique(unique.begin(), unique.end()), unique.end());
     std::vector<io::Record> records;
@@ -37,13 +41,13 @@ ContentHash RecordTable::content_hash() const {
 }
 
 std::size_t RecordTable::succeeded() const {
-    return static_cast<std::size_t>(
-        std::count_if(table_.begin(), table_.end(), [](const auto* r) { return r != nullptr && !r->failed(); }));
+    return static_cast<std::size_t>(std::count_if(
+        table_.begin(), table_.end(), [](const auto* r) { return r != nullptr && !r->failed(); }));
 }
 
 std::size_t RecordTable::failed() const {
-    return static_cast<std::size_t>(
-        std::count_if(table_.begin(), table_.end(), [](const auto* r) { return r != nullptr && r->failed(); }));
+    return static_cast<std::size_t>(std::count_if(table_.begin(), table_.end(),
+                                                  [](const auto* r) { return r != nullptr && r->failed(); }));
 }
 
 }  // namespace crossweep::sweep

@@ -24,8 +24,12 @@ using Dimensions = std::vector<Dimension>;
 class ResultsWriter {
   public:
     ResultsWriter(io::Hdf5File& file, const StudyDescription& study, const RecordTable& table)
-        : file_(file), study_(study), table_(table), trials_(table.workload().trials),
-          shards_(table.workload().shards), layers_(count_layers()) {}
+        : file_(file),
+          study_(study),
+          table_(table),
+          trials_(table.workload().trials),
+          shards_(table.workload().shards),
+          layers_(count_layers()) {}
 
     void write() {
         write_attributes();
@@ -116,7 +120,8 @@ class ResultsWriter {
 
     void write_points() {
         for (const Column& column : study_.parameters) put_column("/points/" + column.name, column, point_);
-        std::vector<std::uint32_t> reference(study_.reference_of_point.begin(), study_.reference_of_point.end());
+        std::vector<std::uint32_t> reference(study_.reference_of_point.begin(),
+                                             study_.reference_of_point.end());
         put("/points/reference", reference, {point_}, "1", "noise-free reference of the point");
     }
 
@@ -136,7 +141,8 @@ class ResultsWriter {
         const Dimensions by_record{point_, trial_, shard_};
         put("/records/images", images, by_record, "1", "images evaluated");
         put("/records/correct_top1", top1, by_record, "1", "images whose largest logit is the label's");
-        put("/records/correct_top5", top5, by_record, "1", "images whose label is among the five largest logits");
+        put("/records/correct_top5", top5, by_record, "1",
+            "images whose label is among the five largest logits");
         put("/records/seconds", seconds, by_record, "s", "compute time");
         put("/records/failed", failed, by_record, "1", "0 done, 1 failed, 2 not computed yet");
     }
@@ -147,11 +153,13 @@ class ResultsWriter {
         std::vector<float> margin(predicted.size(), float_nan);
         for_each_record([&](std::size_t p, std::size_t t, std::size_t s, const io::Record& record) {
             const std::size_t first = (p * trials_ + t) * images + s * study_.shard_images;
-            std::copy(record.predicted.begin(), record.predicted.end(), predicted.begin() + static_cast<long>(first));
+            std::copy(record.predicted.begin(), record.predicted.end(),
+                      predicted.begin() + static_cast<long>(first));
             std::copy(record.margin.begin(), record.margin.end(), margin.begin() + static_cast<long>(first));
         });
         put("/predictions/class", predicted, {point_, trial_, image_}, "1", "class with the largest logit");
-        put("/predictions/margin", margin, {point_, trial_, image_}, "1", "logit of the label minus the largest other");
+        put("/predictions/margin", margin, {point_, trial_, image_}, "1",
+            "logit of the label minus the largest other");
         write_references();
     }
 
@@ -198,7 +206,8 @@ class ResultsWriter {
         file_.set_attribute("/axes", "long_name", "axes of the sweep, outermost first");
 
         const Dimension bound{"/surfaces/bound", 3}, layer{"/surfaces/layer", layers_};
-        put(bound.scale, std::vector<std::string>{"low", "best", "high"}, {bound}, "1", "bound of the interval");
+        put(bound.scale, std::vector<std::string>{"low", "best", "high"}, {bound}, "1",
+            "bound of the interval");
         write_dimension(layer, "encoder block");
 
         const auto summaries = summarise(study_, table_);
@@ -214,16 +223,21 @@ class ResultsWriter {
             put("/surfaces/" + name, values, dimensions, units, long_name);
         };
         using S = PointSummary;
-        put_estimates("top1_accuracy", [](const S& s) { return s.top1_accuracy.this_data_set; }, "1",
-                      "fraction correct; interval over trials, these images");
-        put_estimates("top1_accuracy_images_like_these", [](const S& s) { return s.top1_accuracy.images_like_these; },
-                      "1", "fraction correct; interval over images and trials");
-        put_estimates("top5_accuracy", [](const S& s) { return s.top5_accuracy; }, "1",
-                      "fraction with the label among five; interval over trials");
-        put_estimates("accuracy_drop", [](const S& s) { return s.accuracy_drop.images_like_these; }, "1",
-                      "noise-free minus noisy fraction correct, paired; interval over images and trials");
-        put_estimates("snr_dB", [](const S& s) { return s.snr_dB; }, "dB",
-                      "mean over layers of the attention SNR; interval over trials");
+        put_estimates(
+            "top1_accuracy", [](const S& s) { return s.top1_accuracy.this_data_set; }, "1",
+            "fraction correct; interval over trials, these images");
+        put_estimates(
+            "top1_accuracy_images_like_these", [](const S& s) { return s.top1_accuracy.images_like_these; },
+            "1", "fraction correct; interval over images and trials");
+        put_estimates(
+            "top5_accuracy", [](const S& s) { return s.top5_accuracy; }, "1",
+            "fraction with the label among five; interval over trials");
+        put_estimates(
+            "accuracy_drop", [](const S& s) { return s.accuracy_drop.images_like_these; }, "1",
+            "noise-free minus noisy fraction correct, paired; interval over images and trials");
+        put_estimates(
+            "snr_dB", [](const S& s) { return s.snr_dB; }, "dB",
+            "mean over layers of the attention SNR; interval over trials");
 
         std::vector<double> by_layer;
         for (const PointSummary& summary : summaries) {
@@ -247,7 +261,8 @@ class ResultsWriter {
 
 }  // namespace
 
-void write_results(const std::filesystem::path& path, const StudyDescription& study, const RecordTable& table) {
+void write_results(const std::filesystem::path& path, const StudyDescription& study,
+                   const RecordTable& table) {
     io::write_atomically(path, [&](const std::filesystem::path& temporary) {
         io::Hdf5File file(temporary, io::Hdf5File::Mode::create);
         ResultsWriter(file, study, table).write();

@@ -25,8 +25,9 @@ void make_directories(const fs::path& path) {
     std::error_code error;
     fs::create_directories(path / "segments", error);
     if (error || access(path.c_str(), W_OK) != 0 || access((path / "segments").c_str(), W_OK) != 0) {
-        throw DataError(fmt::format("{}: the run directory cannot be written ({}). Choose another --out or its rights.",
-                                    path.string(), error ? error.message() : std::strerror(errno)));
+        throw DataError(
+            fmt::format("{}: the run directory cannot be written ({}). Choose another --out or its rights.",
+                        path.string(), error ? error.message() : std::strerror(errno)));
     }
 }
 
@@ -52,30 +53,36 @@ RunDirectory RunDirectory::open(const fs::path& path, const std::string& study_t
                                 const StudyDifferences& differences, Part part) {
     make_directories(path);
     RunDirectory directory(path, part);
-    const fs::path lock = path / (part.count == 1 ? "run.lock" : fmt::format("run-{}of{}.lock", part.index, part.count));
+    const fs::path lock =
+        path / (part.count == 1 ? "run.lock" : fmt::format("run-{}of{}.lock", part.index, part.count));
     directory.lock_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (directory.lock_ < 0 || flock(directory.lock_, LOCK_EX | LOCK_NB) != 0) {
         const bool taken = directory.lock_ >= 0 && errno == EWOULDBLOCK;
-        throw DataError(fmt::format("{}: {}. {}", path.string(),
-                                    taken ? "another process is running this study here"
-                                          : fmt::format("the lock cannot be taken ({})", std::strerror(errno)),
-                                    taken ? "Wait for it, or give each job its --part." : "Choose another --out."));
+        throw DataError(
+            fmt::format("{}: {}. {}", path.string(),
+                        taken ? "another process is running this study here"
+                              : fmt::format("the lock cannot be taken ({})", std::strerror(errno)),
+                        taken ? "Wait for it, or give each job its --part." : "Choose another --out."));
     }
     const fs::path frozen = path / "study.toml";
     directory.exclusively([&] {
         if (!fs::exists(frozen)) io::write_text_atomically(frozen, study_toml);
     });
     if (const auto sentences = differences(io::read_text(frozen)); !sentences.empty()) {
-        throw DataError(fmt::format("{}: the run directory holds another study:\n  {}\nChoose another --out, or run "
-                                    "the study that it holds.", path.string(), fmt::join(sentences, "\n  ")));
+        throw DataError(
+            fmt::format("{}: the run directory holds another study:\n  {}\nChoose another --out, or run "
+                        "the study that it holds.",
+                        path.string(), fmt::join(sentences, "\n  ")));
     }
     return directory;
 }
 
 RunDirectory RunDirectory::read(const fs::path& path) {
     if (!fs::exists(path / "study.toml")) {
-        throw DataError(fmt::format("{}: this is not a run directory (it has no study.toml). "
-                                    "Give the directory that crossweep run --out made.", path.string()));
+        throw DataError(
+            fmt::format("{}: this is not a run directory (it has no study.toml). "
+                        "Give the directory that crossweep run --out made.",
+                        path.string()));
     }
     return {path, {}};
 }
@@ -102,13 +109,16 @@ void RunDirectory::exclusively(const std::function<void()>& action) const {
     };
     const Lock lock{::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)};
     if (lock.descriptor < 0 || flock(lock.descriptor, LOCK_EX) != 0) {
-        throw DataError(fmt::format("{}: the lock cannot be taken ({}). Check the rights of the run directory.",
-                                    file.string(), std::strerror(errno)));
+        throw DataError(
+            fmt::format("{}: the lock cannot be taken ({}). Check the rights of the run directory.",
+                        file.string(), std::strerror(errno)));
     }
     action();
 }
 
-std::string RunDirectory::study_toml() const { return io::read_text(path_ / "study.toml"); }
+std::string RunDirectory::study_toml() const {
+    return io::read_text(path_ / "study.toml");
+}
 
 std::vector<fs::path> RunDirectory::segments() const {
     std::vector<fs::path> found;

@@ -28,7 +28,8 @@ void catch_stop_signals() {
 }
 
 StopCondition::StopCondition(double seconds)
-    : deadline_(Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(0.95 * seconds))) {}
+    : deadline_(Clock::now() +
+                std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(0.95 * seconds))) {}
 
 StopCondition StopCondition::from_environment(double time_budget_s) {
     if (time_budget_s > 0) return StopCondition(time_budget_s);
@@ -38,7 +39,9 @@ StopCondition StopCondition::from_environment(double time_budget_s) {
     return left > 0 ? StopCondition(left) : StopCondition(0.0);
 }
 
-bool StopCondition::signalled() const { return stop_signals != 0; }
+bool StopCondition::signalled() const {
+    return stop_signals != 0;
+}
 
 bool StopCondition::out_of_time(double unit_s) const {
     return deadline_ && Clock::now() + std::chrono::duration<double>(unit_s) > *deadline_;

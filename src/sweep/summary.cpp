@@ -1,4 +1,5 @@
-// Estimates from records. The trial is the unit for what belongs to a chip, the image for what belongs to an input.
+// Estimates from records. The trial is the unit for what belongs to a chip, the image for what belongs to an
+// input.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -36,7 +37,8 @@ Rectangle complete_rectangle(const RecordTable& table, std::size_t point) {
     const auto have = [&](const std::vector<std::size_t>& trials) {
         std::vector<std::size_t> shards;
         for (std::size_t s = 0; s < workload.shards; ++s) {
-            if (std::all_of(trials.begin(), trials.end(), [&](auto t) { return is_there(table, point, t, s); })) {
+            if (std::all_of(trials.begin(), trials.end(),
+                            [&](auto t) { return is_there(table, point, t, s); })) {
                 shards.push_back(s);
             }
         }
@@ -46,7 +48,9 @@ Rectangle complete_rectangle(const RecordTable& table, std::size_t point) {
     return rectangle;
 }
 
-double decibel(double signal, double noise) { return 10 * std::log10(signal / noise); }
+double decibel(double signal, double noise) {
+    return 10 * std::log10(signal / noise);
+}
 
 Estimate clamp_to_fraction(Estimate e) {
     // Bounds that a t interval puts beyond what a fraction can be. NaN stays NaN.
@@ -81,7 +85,8 @@ class Summariser {
                 for (std::size_t i = 0; i < record.images; ++i) {
                     const std::int32_t label = study_.labels[first + i];
                     correct.push_back(record.predicted[i] == label ? 1.0F : 0.0F);
-                    if (has_reference) drop.push_back((clean->predicted[i] == label ? 1.0F : 0.0F) - correct.back());
+                    if (has_reference)
+                        drop.push_back((clean->predicted[i] == label ? 1.0F : 0.0F) - correct.back());
                 }
                 correct_top5 += record.correct_top5;
                 images += record.images;
@@ -93,16 +98,17 @@ class Summariser {
         summary.top1_accuracy.this_data_set = clamp_to_fraction(summary.top1_accuracy.this_data_set);
         summary.top1_accuracy.images_like_these = clamp_to_fraction(summary.top1_accuracy.images_like_these);
         summary.top5_accuracy = clamp_to_fraction(mean_interval(top5, study_.confidence));
-        summary.accuracy_drop = has_reference
-                                    ? two_way_interval(drop, summary.trials, summary.images, study_.confidence)
-                                    : two_way_interval({}, 0, 0, study_.confidence);
+        summary.accuracy_drop =
+            has_reference ? two_way_interval(drop, summary.trials, summary.images, study_.confidence)
+                          : two_way_interval({}, 0, 0, study_.confidence);
         add_snr(point, rectangle, summary);
         return summary;
     }
 
   private:
     void add_snr(std::size_t point, const Rectangle& rectangle, PointSummary& summary) const {
-        const std::size_t layers = table_.find(point, rectangle.trials[0], rectangle.shards[0])->signal.size();
+        const std::size_t layers =
+            table_.find(point, rectangle.trials[0], rectangle.shards[0])->signal.size();
         std::vector<double> all_signal(layers), all_noise(layers), mean_of_trial;
         for (const std::size_t trial : rectangle.trials) {
             double sum_dB = 0;
@@ -133,7 +139,8 @@ class Summariser {
 std::vector<PointSummary> summarise(const StudyDescription& study, const RecordTable& table) {
     std::vector<PointSummary> summaries;
     const Summariser summariser(study, table);
-    for (std::size_t point = 0; point < study.points; ++point) summaries.push_back(summariser.summarise(point));
+    for (std::size_t point = 0; point < study.points; ++point)
+        summaries.push_back(summariser.summarise(point));
     return summaries;
 }
 

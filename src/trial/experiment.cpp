@@ -18,30 +18,34 @@ model::Normalisation choose_normalisation(const DataParams& data, const io::Imag
     if (!data.mean.empty()) return {data.mean, data.std};
     if (!images.mean.empty()) return {images.mean, images.std};
     if (of_model) return *of_model;
-    throw DataError(fmt::format("{}: neither the data set nor {} says how to normalise the images. "
-                                "Set data.mean and data.std, one number per channel.",
-                                data.images.string(), weights.string()));
+    throw DataError(
+        fmt::format("{}: neither the data set nor {} says how to normalise the images. "
+                    "Set data.mean and data.std, one number per channel.",
+                    data.images.string(), weights.string()));
 }
 
 void expect_fit(const model::Architecture& network, const io::ImageSet& images, const DataParams& data,
                 const ModelParams& model) {
     if (images.height != network.image_size || images.width != network.image_size) {
-        throw DataError(fmt::format("{}: images of {}x{} pixels do not fit {}, which takes {}x{}. "
-                                    "Prepare them with analysis/prepare_images.py.",
-                                    data.images.string(), images.height, images.width, model.weights.string(),
-                                    network.image_size, network.image_size));
+        throw DataError(
+            fmt::format("{}: images of {}x{} pixels do not fit {}, which takes {}x{}. "
+                        "Prepare them with analysis/prepare_images.py.",
+                        data.images.string(), images.height, images.width, model.weights.string(),
+                        network.image_size, network.image_size));
     }
     if (images.channels != network.channels) {
-        throw DataError(fmt::format("{}: images of {} channels do not fit {}, which takes {}. "
-                                    "Choose another data set or model.",
-                                    data.images.string(), images.channels, model.weights.string(), network.channels));
+        throw DataError(
+            fmt::format("{}: images of {} channels do not fit {}, which takes {}. "
+                        "Choose another data set or model.",
+                        data.images.string(), images.channels, model.weights.string(), network.channels));
     }
     const auto largest = std::max_element(images.labels.begin(), images.labels.end());
     if (largest != images.labels.end() && static_cast<std::size_t>(*largest) >= network.classes) {
-        throw DataError(fmt::format("{}: label {} of image {} is beyond the {} classes of {}. "
-                                    "Choose a model trained on these classes.",
-                                    data.images.string(), *largest, largest - images.labels.begin(), network.classes,
-                                    model.weights.string()));
+        throw DataError(
+            fmt::format("{}: label {} of image {} is beyond the {} classes of {}. "
+                        "Choose a model trained on these classes.",
+                        data.images.string(), *largest, largest - images.labels.begin(), network.classes,
+                        model.weights.string()));
     }
 }
 
@@ -54,10 +58,10 @@ LoadedModel::LoadedModel(const ModelParams& model, const io::ImageSet& images, c
       normalisation(choose_normalisation(data, images, network.normalisation(), model.weights)) {
     expect_fit(network.architecture(), images, data, model);
     if (normalisation.mean.size() != images.channels || normalisation.std.size() != images.channels) {
-        throw DataError(fmt::format("{}: a normalisation of {} means and {} standard deviations does not fit images "
-                                    "of {} channels. Set data.mean and data.std.",
-                                    data.images.string(), normalisation.mean.size(), normalisation.std.size(),
-                                    images.channels));
+        throw DataError(fmt::format(
+            "{}: a normalisation of {} means and {} standard deviations does not fit images "
+            "of {} channels. Set data.mean and data.std.",
+            data.images.string(), normalisation.mean.size(), normalisation.std.size(), images.channels));
     }
 }
 
@@ -84,7 +88,8 @@ std::size_t Experiment::shards() const {
 std::span<const std::uint32_t> Experiment::images_of(ShardId shard) const {
     const std::size_t first = std::size_t{shard.value()} * data_.shard_images;
     CROSSWEEP_EXPECT(first < chosen_.size());
-    return std::span(chosen_).subspan(first, std::min<std::size_t>(data_.shard_images, chosen_.size() - first));
+    return std::span(chosen_).subspan(first,
+                                      std::min<std::size_t>(data_.shard_images, chosen_.size() - first));
 }
 
 std::size_t Experiment::reference_of(PointId point) const {
@@ -108,22 +113,26 @@ void Experiment::normalise(std::uint32_t image, const LoadedModel& model, std::v
     }
 }
 
-std::vector<std::uint32_t> choose_images(const DataParams& params, std::uint32_t seed, std::size_t available) {
+std::vector<std::uint32_t> choose_images(const DataParams& params, std::uint32_t seed,
+                                         std::size_t available) {
     const std::size_t count = params.count == 0 ? available : params.count;
     if (count == 0 || count > available) {
-        throw DataError(fmt::format("{}: the data set has {} images, fewer than data.count = {}. Lower data.count.",
-                                    params.images.string(), available, count));
+        throw DataError(
+            fmt::format("{}: the data set has {} images, fewer than data.count = {}. Lower data.count.",
+                        params.images.string(), available, count));
     }
     std::vector<std::uint32_t> chosen(available);
     std::iota(chosen.begin(), chosen.end(), 0U);
     switch (params.choice) {
-        case ImageChoice::first: break;
+        case ImageChoice::first:
+            break;
         case ImageChoice::spread:
-            for (std::size_t i = 0; i < count; ++i) chosen[i] = static_cast<std::uint32_t>(i * available / count);
+            for (std::size_t i = 0; i < count; ++i)
+                chosen[i] = static_cast<std::uint32_t>(i * available / count);
             break;
         case ImageChoice::random: {
-            // Order by a random word of each image's own, so that the choice does not depend on how it is made.
-            // Site 0 is no noise site.
+            // Order by a random word of each image's own, so that the choice does not depend on how it is
+            // made. Site 0 is no noise site.
             const auto word = [&](std::uint32_t image) { return philox_block({seed, 0}, {0, image, 0}, 0); };
             std::sort(chosen.begin(), chosen.end(), [&](auto a, auto b) { return word(a) < word(b); });
             std::sort(chosen.begin(), chosen.begin() + static_cast<std::ptrdiff_t>(count));

@@ -85,19 +85,24 @@ std::vector<std::size_t> UnitRunner::order_by_chip(std::span<const PointId> poin
     std::vector<std::size_t> first_alike(points.size());
     for (std::size_t i = 0; i < points.size(); ++i) {
         const auto alike = [&](PointId other) {
-            if (experiment_.is_reference(other) || experiment_.is_reference(points[i])) return other == points[i];
+            if (experiment_.is_reference(other) || experiment_.is_reference(points[i]))
+                return other == points[i];
             const PointParams &a = experiment_.params(other), &b = experiment_.params(points[i]);
-            return crossbar::stationary_inputs(a.device, a.crossbar) == crossbar::stationary_inputs(b.device, b.crossbar);
+            return crossbar::stationary_inputs(a.device, a.crossbar) ==
+                   crossbar::stationary_inputs(b.device, b.crossbar);
         };
-        first_alike[i] = static_cast<std::size_t>(std::find_if(points.begin(), points.end(), alike) - points.begin());
+        first_alike[i] =
+            static_cast<std::size_t>(std::find_if(points.begin(), points.end(), alike) - points.begin());
     }
     std::vector<std::size_t> order(points.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return first_alike[a] < first_alike[b]; });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](auto a, auto b) { return first_alike[a] < first_alike[b]; });
     return order;
 }
 
-void UnitRunner::run_reference(std::span<const std::uint32_t> batch, const LoadedModel& model, io::Record* record) {
+void UnitRunner::run_reference(std::span<const std::uint32_t> batch, const LoadedModel& model,
+                               io::Record* record) {
     const auto start = Clock::now();
     pixels_.resize(std::max(pixels_.size(), batch.size()));
     reference_attention_.resize(std::max(reference_attention_.size(), batch.size()));
@@ -106,19 +111,22 @@ void UnitRunner::run_reference(std::span<const std::uint32_t> batch, const Loade
         auto& attention = reference_attention_[i];
         attention.resize(model.network.architecture().depth);
         experiment_.normalise(batch[i], model, pixels_[i]);
-        model.network.forward(pixels_[i], engine, activations_,
-                              [&](LayerId layer, const auto& a) { attention[layer.value()] = a; }, logits_);
+        model.network.forward(
+            pixels_[i], engine, activations_,
+            [&](LayerId layer, const auto& a) { attention[layer.value()] = a; }, logits_);
         if (!finite(logits_)) {
-            throw DataError(fmt::format("{}: image {} gives logits that are not finite without any noise. "
-                                        "Check the weights and the normalisation.",
-                                        model.params.weights.string(), batch[i]));
+            throw DataError(
+                fmt::format("{}: image {} gives logits that are not finite without any noise. "
+                            "Check the weights and the normalisation.",
+                            model.params.weights.string(), batch[i]));
         }
         if (record != nullptr) count_prediction(logits_, experiment_.label(batch[i]), *record);
     }
     if (record != nullptr) record->seconds += seconds_since(start);
 }
 
-void UnitRunner::run_point(std::span<const std::uint32_t> batch, PointId point, TrialId trial, io::Record& record) {
+void UnitRunner::run_point(std::span<const std::uint32_t> batch, PointId point, TrialId trial,
+                           io::Record& record) {
     const auto start = Clock::now();
     const PointParams& params = experiment_.params(point);
     const LoadedModel& model = experiment_.model(experiment_.reference_of(point));
@@ -130,7 +138,8 @@ void UnitRunner::run_point(std::span<const std::uint32_t> batch, PointId point, 
     for (std::size_t i = 0; i < batch.size(); ++i) {
         engine.begin_image(ImageId(batch[i]));
         const auto compare = [&](LayerId layer, const linalg::ConstMatrixView& attention) {
-            const auto sums = linalg::square_sums(linalg::const_view(reference_attention_[i][layer.value()]), attention);
+            const auto sums =
+                linalg::square_sums(linalg::const_view(reference_attention_[i][layer.value()]), attention);
             record.signal[layer.value()] += sums.signal;
             record.noise[layer.value()] += sums.noise;
         };
@@ -151,8 +160,8 @@ const std::vector<crossbar::ProgrammedWeight>& UnitRunner::chip(PointId point, T
     if (!chip_ || chip_->model != model || chip_->trial != trial || !(chip_->inputs == inputs)) {
         chip_.reset();  // before the next is made: two chips need not fit in memory
         chip_ = Chip{model, trial, inputs,
-                     crossbar::program_weights(experiment_.model(model).network.stationary_weights(), params.device,
-                                               params.crossbar, {seed_, trial.value()})};
+                     crossbar::program_weights(experiment_.model(model).network.stationary_weights(),
+                                               params.device, params.crossbar, {seed_, trial.value()})};
     }
     return chip_->weights;
 }

@@ -68,7 +68,7 @@ def _interval(best: np.ndarray, half: float, known: bool = True) -> np.ndarray:
 
 def _drop(settings: dict) -> float:
     gamma = float(settings.get("device.write_noise_factor", 5))
-    relief = {"none": 1.0, "clipformer_1_1": 0.8, "clipformer_2_1": 0.65}.get(settings.get("transform"), 0.5)
+    relief = {"none": 1.0, "clipformer_1_1": 0.8, "clipformer_2_1": 0.65}.get(settings.get("transform.name"), 0.5)
     worse = "small" in str(settings.get("model.weights", ""))
     return 0.5 / (1 + np.exp(-(gamma - 6) * 0.9)) * relief * (1.2 if worse else 1.0)
 
@@ -77,11 +77,11 @@ def write(path: str | Path, study: Study) -> Path:
     """Write the file and return its path."""
     axes: dict[str, list] = dict(study.axes)
     for zipped, keys in study.zips.items():
-        axes[zipped] = [", ".join(f"{k}={v}" for k, v in zip(keys, row)) for row in zip(*keys.values())]
+        axes[zipped] = ["; ".join(f"{k}={v}" for k, v in zip(keys, row)) for row in zip(*keys.values())]
     shape = [len(v) for v in axes.values()]
     settings = []
     for index in itertools.product(*map(range, shape)):
-        point = {"device.write_noise_factor": 5.0, "transform": "none", "device.g_max_S": 1e-5,
+        point = {"device.write_noise_factor": 5.0, "transform.name": "none", "device.g_max_S": 1e-5,
                  "model.weights": "/data/fashion_vit.safetensors"}
         for (axis, values), i in zip(axes.items(), index):
             keys = study.zips.get(axis, {axis: values})

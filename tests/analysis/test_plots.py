@@ -49,7 +49,7 @@ def run(capsys, *arguments) -> list[Path]:
 
 
 def test_defaults_draw_four_figures_of_a_study_over_noise_and_transform(tmp_path, capsys):
-    open_study(tmp_path, axes={GAMMA: [3.0, 5.0, 8.0], "transform": TRANSFORMS})
+    open_study(tmp_path, axes={GAMMA: [3.0, 5.0, 8.0], "transform.name": TRANSFORMS})
     written = run(capsys, tmp_path / "results.h5", "--out", tmp_path / "figures")
     assert {p.stem for p in written} == {"accuracy_vs_write_noise_factor", "snr_vs_write_noise_factor", "snr_per_layer",
                                          "heat_accuracy_drop_write_noise_factor_transform"}
@@ -58,7 +58,7 @@ def test_defaults_draw_four_figures_of_a_study_over_noise_and_transform(tmp_path
 
 @pytest.mark.parametrize("study, count", [
     ({}, 3),
-    ({"axes": {"transform": TRANSFORMS}}, 3),
+    ({"axes": {"transform.name": TRANSFORMS}}, 3),
     ({"axes": {"device.g_max_S": [1e-6, 1e-5, 1e-4]}, "trials": 1}, 3),
     ({"zips": {f"{GAMMA}+device.g_max_S": {GAMMA: [1.0, 2.0], "device.g_max_S": [1e-6, 1e-5]}}}, 3),
 ], ids=["no axis", "text axis", "one trial", "zipped axis"])
@@ -70,7 +70,7 @@ def test_studies_with_few_axes_are_drawn_without_a_heat_map(tmp_path, capsys, st
 
 
 def test_a_figure_reads_on_its_own(tmp_path):
-    results = open_study(tmp_path, axes={GAMMA: [3.0, 5.0], "transform": TRANSFORMS})
+    results = open_study(tmp_path, axes={GAMMA: [3.0, 5.0], "transform.name": TRANSFORMS})
     words = texts(plots.accuracy_against(results))
     for expected in ("study “synthetic”", "fashion_vit", "40 images × 3 trials", "write noise factor γ",
                      "top-1 accuracy (%)", "clipformer_2_025", "noise-free 90.0 %",
@@ -86,7 +86,7 @@ def test_one_trial_falls_back_to_the_interval_for_images_like_these(tmp_path):
 
 
 def test_a_third_small_axis_becomes_panels_and_the_rest_is_fixed_and_named(tmp_path):
-    results = open_study(tmp_path, axes={GAMMA: [3.0, 5.0, 8.0], "transform": TRANSFORMS, "model.weights": MODELS,
+    results = open_study(tmp_path, axes={GAMMA: [3.0, 5.0, 8.0], "transform.name": TRANSFORMS, "model.weights": MODELS,
                                          "device.g_max_S": [1e-6, 1e-5]})
     figure = plots.accuracy_against(results)
     assert [p.get_title(loc="left") for p in figure.axes] == ["model fashion_vit", "model small_vit"]
@@ -108,19 +108,19 @@ def test_lines_are_drawn_in_ascending_order_of_the_axis(tmp_path):
 
 
 def test_snr_per_layer_shows_the_stored_values_at_first_and_last_axis_value(tmp_path):
-    results = open_study(tmp_path, axes={GAMMA: [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "transform": TRANSFORMS})
+    results = open_study(tmp_path, axes={GAMMA: [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "transform.name": TRANSFORMS})
     panels = plots.snr_per_layer(results).axes
     assert len(panels) == 4
     assert panels[0].get_title(loc="left") == "write noise factor γ = 1"
     assert panels[-1].get_title(loc="left") == "write noise factor γ = 6"
-    stored = results.surface("snr_layer_dB").sel({GAMMA: 6.0, "transform": "none"})
+    stored = results.surface("snr_layer_dB").sel({GAMMA: 6.0, "transform.name": "none"})
     assert np.allclose(panels[-1].lines[0].get_ydata(), stored)
 
 
 def test_heat_map_cells_hold_the_surface_with_x_along_columns(tmp_path):
-    results = open_study(tmp_path, axes={GAMMA: [3.0, 5.0, 8.0], "transform": TRANSFORMS})
+    results = open_study(tmp_path, axes={GAMMA: [3.0, 5.0, 8.0], "transform.name": TRANSFORMS})
     for surface, factor in (("accuracy_drop", 100), ("top1_accuracy", 100), ("snr_dB", 1)):
-        image = plots.heat_map(results, GAMMA, "transform", surface).axes[0].images[0]
+        image = plots.heat_map(results, GAMMA, "transform.name", surface).axes[0].images[0]
         stored = results.surface(surface).sel(bound="best").values.T * factor
         assert np.allclose(image.get_array(), stored)
 
@@ -133,10 +133,10 @@ def test_heat_map_over_layers(tmp_path, capsys):
 
 
 def test_absent_numbers_leave_gaps(tmp_path):
-    results = open_study(tmp_path, axes={GAMMA: [3.0, 5.0, 8.0], "transform": TRANSFORMS})
+    results = open_study(tmp_path, axes={GAMMA: [3.0, 5.0, 8.0], "transform.name": TRANSFORMS})
     results.surfaces["accuracy_drop"][0, 0] = np.nan
     results.surfaces["snr_dB"][0, 0] = np.inf
-    assert_readable(plots.save(plots.heat_map(results, GAMMA, "transform"), tmp_path / "heat"))
+    assert_readable(plots.save(plots.heat_map(results, GAMMA, "transform.name"), tmp_path / "heat"))
     assert_readable(plots.save(plots.accuracy_against(results, surface="snr_dB"), tmp_path / "snr"))
 
 
@@ -144,11 +144,11 @@ def test_absent_numbers_leave_gaps(tmp_path):
     (["--axis", "device.write_noise"], 2, "did you mean"),
     (["--lines", GAMMA, "--axis", GAMMA], 2, "two different axes"),
     (["--heat", GAMMA, GAMMA], 2, "two different axes"),
-    (["--heat", GAMMA, "transform", "--surface", "snr_layer_dB"], 2, 'varies over "layer"'),
+    (["--heat", GAMMA, "transform.name", "--surface", "snr_layer_dB"], 2, 'varies over "layer"'),
     (["--surface", "top2_accuracy"], 2, "did you mean"),
 ])
 def test_bad_choices_exit_2_with_one_sentence(tmp_path, capsys, arguments, code, message):
-    open_study(tmp_path, axes={GAMMA: [3.0, 5.0], "transform": TRANSFORMS})
+    open_study(tmp_path, axes={GAMMA: [3.0, 5.0], "transform.name": TRANSFORMS})
     assert plot_results.main([str(tmp_path / "results.h5"), *arguments]) == code
     error = capsys.readouterr().err
     assert error.startswith("error: ") and message in error and error.count("\n") == 1
@@ -163,9 +163,9 @@ def test_bad_files_exit_4_with_one_sentence(tmp_path, capsys):
 
 
 def test_too_many_lines_are_refused(tmp_path):
-    results = open_study(tmp_path, axes={GAMMA: [float(v) for v in range(9)], "transform": TRANSFORMS})
+    results = open_study(tmp_path, axes={GAMMA: [float(v) for v in range(9)], "transform.name": TRANSFORMS})
     with pytest.raises(SelectionError, match="9 values, more than the 8 lines"):
-        plots.accuracy_against(results, axis="transform", lines=GAMMA)
+        plots.accuracy_against(results, axis="transform.name", lines=GAMMA)
 
 
 def test_lines_asked_for_leave_the_next_axis_for_x(tmp_path):

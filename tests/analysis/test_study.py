@@ -10,7 +10,7 @@ from crossweep_results import Results, ResultsError, SelectionError, names
 from synthetic_results import Study
 
 GAMMA = "device.write_noise_factor"
-STUDY = Study(axes={GAMMA: [3.0, 5.0, 8.0], "transform": ["none", "clipformer_2_1"]})
+STUDY = Study(axes={GAMMA: [3.0, 5.0, 8.0], "transform.name": ["none", "clipformer_2_1"]})
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +20,10 @@ def path(tmp_path_factory):
 
 def test_xarray_opens_the_surfaces_with_labelled_axes(path):
     with xr.open_dataset(path, group="surfaces") as surfaces:
-        assert surfaces["top1_accuracy"].dims == (GAMMA, "transform", "bound")
-        assert surfaces["snr_layer_dB"].dims == (GAMMA, "transform", "layer")
+        assert surfaces["top1_accuracy"].dims == (GAMMA, "transform.name", "bound")
+        assert surfaces["snr_layer_dB"].dims == (GAMMA, "transform.name", "layer")
         assert surfaces["snr_dB"].attrs["units"] == "dB"
-        one = surfaces["top1_accuracy"].sel({GAMMA: 5.0, "transform": "clipformer_2_1"})
+        one = surfaces["top1_accuracy"].sel({GAMMA: 5.0, "transform.name": "clipformer_2_1"})
         low, best, high = (float(one.sel(bound=b)) for b in ("low", "best", "high"))
         assert low < best < high
 
@@ -42,10 +42,10 @@ def test_groups_are_read_with_their_root_coordinates(path):
 def test_points_unfold_row_major_with_the_last_axis_fastest(path):
     results = Results(path)
     gamma = results.on_axes(results.points[GAMMA])
-    assert gamma.dims == (GAMMA, "transform")
+    assert gamma.dims == (GAMMA, "transform.name")
     assert (gamma.values == np.array([3.0, 5.0, 8.0])[:, None]).all()
-    assert list(results.on_axes(results.points["transform"]).values[2]) == ["none", "clipformer_2_1"]
-    assert results.on_axes(results.attention["signal"]).dims == (GAMMA, "transform", "trial", "layer")
+    assert list(results.on_axes(results.points["transform.name"]).values[2]) == ["none", "clipformer_2_1"]
+    assert results.on_axes(results.attention["signal"]).dims == (GAMMA, "transform.name", "trial", "layer")
 
 
 def test_noise_free_accuracy_is_that_of_the_reference_and_fits_the_drop(path):
@@ -58,8 +58,8 @@ def test_noise_free_accuracy_is_that_of_the_reference_and_fits_the_drop(path):
 
 def test_axes_keep_study_order_and_know_numbers_from_text(path):
     results = Results(path)
-    assert list(results.axes) == [GAMMA, "transform"]
-    assert results.axes[GAMMA].numeric and not results.axes["transform"].numeric
+    assert list(results.axes) == [GAMMA, "transform.name"]
+    assert results.axes[GAMMA].numeric and not results.axes["transform.name"].numeric
     assert results.axes[GAMMA].setting(0) == "write noise factor γ = 3"
 
 

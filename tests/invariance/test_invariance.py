@@ -84,14 +84,6 @@ def test_another_seed_changes_the_records(study, expected, tmp_path):
     assert content_hash(tmp_path / "run") != expected
 
 
-def test_more_trials_extend_a_finished_run(study, expected, tmp_path):
-    assert run(study, tmp_path / "run", "--set", "study.trials=1").returncode == 0
-    again = run(study, tmp_path / "run")
-    if again.returncode == 4:
-        pytest.skip("another number of trials is another study")
-    assert content_hash(tmp_path / "run") == expected
-
-
 # --- stopped in the middle ---
 
 

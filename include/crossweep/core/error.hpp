@@ -54,7 +54,8 @@ class InternalError : public Error {
 
 }  // namespace crossweep
 
-// Checked in debug and audit builds only: EXPECT is what the caller must provide, ENSURE what we promise ourselves.
+// Checked in debug and audit builds only: EXPECT is what the caller must provide, ENSURE what we promise
+// ourselves.
 #ifdef CROSSWEEP_CHECKS
 #define CROSSWEEP_EXPECT(condition) \
     ((condition) ? void(0) : ::crossweep::fail_check("precondition", #condition, __FILE__, __LINE__))

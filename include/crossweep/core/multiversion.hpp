@@ -1,5 +1,5 @@
-// One binary for login and compute nodes: a function so marked is compiled for three instruction sets and the loader
-// picks the widest that the processor has.
+// One binary for login and compute nodes: a function so marked is compiled for three instruction sets and the
+// loader picks the widest that the processor has.
 #pragma once
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(CROSSWEEP_SINGLE_VERSION)

@@ -1,5 +1,6 @@
-// Randomness by identity: which number is drawn depends on what it is drawn for, never on rank, order or batch.
-// Philox4x32-10 (Salmon et al., SC'11). Key = (study seed, trial); counter = (site and layer, image, row, element).
+// Randomness by identity: which number is drawn depends on what it is drawn for, never on rank, order or
+// batch. Philox4x32-10 (Salmon et al., SC'11). Key = (study seed, trial); counter = (site and layer, image,
+// row, element).
 #pragma once
 
 #include <array>
@@ -9,7 +10,8 @@
 
 namespace crossweep {
 
-/// What a random number is drawn for. The numeric values are part of every stored result: append, never renumber.
+/// What a random number is drawn for. The numeric values are part of every stored result: append, never
+/// renumber.
 enum class NoiseSite : std::uint8_t {
     weight_programming = 1,  ///< chip level: error of programming a stationary weight
     weight_read = 2,         ///< chip level, frozen: read noise of a stationary weight

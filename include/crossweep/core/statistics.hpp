@@ -24,12 +24,14 @@ struct TwoWayEstimate {
     Estimate images_like_these;  ///< other images, other chips and noise
 };
 
-/// Mean of `values[trial * images + image]` (0/1 correctness, or a paired difference of two such) with both intervals.
+/// Mean of `values[trial * images + image]` (0/1 correctness, or a paired difference of two such) with both
+/// intervals.
 ///
-/// Crossed random effects of trial (chip) and image, each variance from its own scatter (Cameron, Gelbach & Miller 2011,
-/// J. Bus. Econ. Stat. 29, 238): per-input noise is the residual, with images as the unit; chips are what trials scatter
-/// beyond it, with trials as the unit. Student's t with Satterthwaite's degrees of freedom. this_data_set: residual and
-/// chips, NaN bounds for one trial. images_like_these: images (with their noise) and chips.
+/// Crossed random effects of trial (chip) and image, each variance from its own scatter (Cameron, Gelbach &
+/// Miller 2011, J. Bus. Econ. Stat. 29, 238): per-input noise is the residual, with images as the unit; chips
+/// are what trials scatter beyond it, with trials as the unit. Student's t with Satterthwaite's degrees of
+/// freedom. this_data_set: residual and chips, NaN bounds for one trial. images_like_these: images (with
+/// their noise) and chips.
 TwoWayEstimate two_way_interval(std::span<const float> values, std::size_t trials, std::size_t images,
                                 double confidence);
 

@@ -27,7 +27,8 @@ class BehaviouralEngine final : public linalg::MatmulEngine {
     void multiply(std::size_t weight, const linalg::ConstMatrixView& x, linalg::MatrixView y) override;
     void write(LayerId layer, std::size_t heads, const linalg::ConstMatrixView& keys,
                const linalg::ConstMatrixView& values) override;
-    void read_keys(std::size_t head, const linalg::ConstMatrixView& queries, linalg::MatrixView scores) override;
+    void read_keys(std::size_t head, const linalg::ConstMatrixView& queries,
+                   linalg::MatrixView scores) override;
     void read_values(std::size_t head, const linalg::ConstMatrixView& probabilities,
                      linalg::MatrixView context) override;
 

@@ -16,22 +16,25 @@ namespace crossweep::crossbar {
 void to_conductance(std::span<const float> weight, std::span<const float> inverse_scale, std::uint32_t levels,
                     ConductanceWindow window, std::span<float> conductance_S);
 
-/// Weights that (noisy) conductances stand for: sign(W) (G - G_min) W_max / (G_max - G_min), signs taken from `signs`.
-void to_weight(std::span<const float> conductance_S, std::span<const float> signs, std::span<const float> scale,
-               ConductanceWindow window, std::span<float> weight);
+/// Weights that (noisy) conductances stand for: sign(W) (G - G_min) W_max / (G_max - G_min), signs taken from
+/// `signs`.
+void to_weight(std::span<const float> conductance_S, std::span<const float> signs,
+               std::span<const float> scale, ConductanceWindow window, std::span<float> weight);
 
-/// Squares of whole conductances in weight units, (G W_max / (G_max - G_min))^2: what read noise is proportional to.
+/// Squares of whole conductances in weight units, (G W_max / (G_max - G_min))^2: what read noise is
+/// proportional to.
 void to_squared_amplitude(std::span<const float> conductance_S, std::span<const float> scale,
                           ConductanceWindow window, std::span<float> squared);
 
 /// Blocks of a matrix that share one W_max: bands of rows, cut at the same columns.
 struct ScaleBlocks {
-    Eigen::Index rows = 0;                    ///< rows of one band
-    std::vector<Eigen::Index> column_edges;   ///< 0, ..., columns
+    Eigen::Index rows = 0;                   ///< rows of one band
+    std::vector<Eigen::Index> column_edges;  ///< 0, ..., columns
 };
 
 /// Blocks of one part of a stationary weight [outputs, inputs]; `role` is that part's.
-/// A head is a band of outputs of Q, K, V and a band of inputs of the projection; the MLP has none: whole matrix.
+/// A head is a band of outputs of Q, K, V and a band of inputs of the projection; the MLP has none: whole
+/// matrix.
 ScaleBlocks blocks_of_weight(const CrossbarParams& params, linalg::Role role, Eigen::Index outputs,
                              Eigen::Index inputs, Eigen::Index head_width);
 

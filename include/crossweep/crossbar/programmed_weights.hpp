@@ -1,4 +1,5 @@
-// Stationary weights as they stand on one chip: mapped, quantised, programmed, and (frozen mode) with their read noise.
+// Stationary weights as they stand on one chip: mapped, quantised, programmed, and (frozen mode) with their
+// read noise.
 #pragma once
 
 #include <span>
@@ -20,8 +21,8 @@ struct ProgrammedWeight {
 /// Put `weights` onto the chip that `key` names. About 2 ns per weight and draw; points that agree in
 /// `stationary_inputs` may share the result.
 std::vector<ProgrammedWeight> program_weights(std::span<const linalg::StationaryWeight> weights,
-                                              const device::DeviceParams& device, const CrossbarParams& crossbar,
-                                              StreamKey key);
+                                              const device::DeviceParams& device,
+                                              const CrossbarParams& crossbar, StreamKey key);
 
 /// The parameters that `program_weights` looks at, all others reset: equal values mean equal weights.
 struct StationaryInputs {

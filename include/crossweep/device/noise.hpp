@@ -1,4 +1,5 @@
-// What a cell does to the conductance that one wanted. Conductances in siemens in and out; every law stands here once.
+// What a cell does to the conductance that one wanted. Conductances in siemens in and out; every law stands
+// here once.
 #pragma once
 
 #include <span>
@@ -30,8 +31,8 @@ class ReadNoise {
     ConductanceBounds bounds_;
 };
 
-/// Write noise: G' = G + sigma sqrt((G - G_min)(G_max - G_min)) xi. ClipFormer eq. 9 with sigma = gamma sigma_W;
-/// independent of the on/off ratio in weight units. G below G_min counts as G_min.
+/// Write noise: G' = G + sigma sqrt((G - G_min)(G_max - G_min)) xi. ClipFormer eq. 9 with sigma = gamma
+/// sigma_W; independent of the on/off ratio in weight units. G below G_min counts as G_min.
 class WriteNoise {
   public:
     /// The noise of writing K and V: sigma = write_noise_factor write_noise_sigma.

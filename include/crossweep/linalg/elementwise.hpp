@@ -7,9 +7,10 @@
 
 namespace crossweep::linalg {
 
-/// y = (x - mean) / sqrt(variance + epsilon) * weight + bias, row by row. x, y [rows, width]; weight, bias [width].
-void layer_norm(const ConstMatrixView& x, std::span<const float> weight, std::span<const float> bias, float epsilon,
-                MatrixView y);
+/// y = (x - mean) / sqrt(variance + epsilon) * weight + bias, row by row. x, y [rows, width]; weight, bias
+/// [width].
+void layer_norm(const ConstMatrixView& x, std::span<const float> weight, std::span<const float> bias,
+                float epsilon, MatrixView y);
 
 /// x = softmax(scale x), row by row.
 void softmax(MatrixView x, float scale);

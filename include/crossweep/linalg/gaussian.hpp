@@ -7,9 +7,10 @@
 
 namespace crossweep::linalg {
 
-/// Fill `out` with the normals of one row of draws: element e comes from the Philox block 16 (e / 64) + e % 16, word
-/// pair (e % 64) / 32, through Box and Muller's transform (cosine for the first sixteen of a pair, sine for the rest).
-/// A shorter row is a prefix of a longer one. Radius resolution 2^-24 (largest |z| 5.9), angle resolution 2^-32.
+/// Fill `out` with the normals of one row of draws: element e comes from the Philox block 16 (e / 64) + e %
+/// 16, word pair (e % 64) / 32, through Box and Muller's transform (cosine for the first sixteen of a pair,
+/// sine for the rest). A shorter row is a prefix of a longer one. Radius resolution 2^-24 (largest |z| 5.9),
+/// angle resolution 2^-32.
 void fill_normal(StreamKey key, DrawIdentity row, std::span<float> out);
 
 /// The same numbers through Random123 and the C library, one at a time; differs by rounding only.

@@ -1,6 +1,6 @@
 // Matrix products in fp32, single-threaded, by oneDNN.
-// It is the only choice here that picks its instruction set at run time and reaches 85 to 95 % of the FMA peak on the
-// products of a DeiT-S without packed copies of the weights.
+// It is the only choice here that picks its instruction set at run time and reaches 85 to 95 % of the FMA
+// peak on the products of a DeiT-S without packed copies of the weights.
 #pragma once
 
 #include "crossweep/linalg/matrix.hpp"

@@ -10,7 +10,8 @@
 
 namespace crossweep::linalg {
 
-/// The part that a matrix plays in an encoder block. The numbers are part of every random draw: append, never renumber.
+/// The part that a matrix plays in an encoder block. The numbers are part of every random draw: append, never
+/// renumber.
 enum class Role : std::uint8_t { query = 0, key = 1, value = 2, projection = 3, mlp_in = 4, mlp_out = 5 };
 
 /// A weight matrix that stays where it is for every input.
@@ -24,7 +25,8 @@ struct StationaryWeight {
 
 /// Multiplies for one image at a time. Implementations: DigitalEngine here, BehaviouralEngine in crossbar.
 ///
-/// T tokens, D width, H heads, E = D / H. K and V are written once for an image and layer, then read by every head.
+/// T tokens, D width, H heads, E = D / H. K and V are written once for an image and layer, then read by every
+/// head.
 class MatmulEngine {
   public:
     virtual ~MatmulEngine() = default;
@@ -36,7 +38,8 @@ class MatmulEngine {
     virtual void multiply(std::size_t weight, const ConstMatrixView& x, MatrixView y) = 0;
 
     /// Write K and V, each [T, D], of one layer. They must outlive the reads, which may look at them again.
-    virtual void write(LayerId layer, std::size_t heads, const ConstMatrixView& keys, const ConstMatrixView& values) = 0;
+    virtual void write(LayerId layer, std::size_t heads, const ConstMatrixView& keys,
+                       const ConstMatrixView& values) = 0;
 
     /// scores [T, T] = queries [T, E] times the transposed keys of `head`, unscaled.
     virtual void read_keys(std::size_t head, const ConstMatrixView& queries, MatrixView scores) = 0;
@@ -52,7 +55,8 @@ class DigitalEngine final : public MatmulEngine {
 
     void begin_image(ImageId) override {}
     void multiply(std::size_t weight, const ConstMatrixView& x, MatrixView y) override;
-    void write(LayerId layer, std::size_t heads, const ConstMatrixView& keys, const ConstMatrixView& values) override;
+    void write(LayerId layer, std::size_t heads, const ConstMatrixView& keys,
+               const ConstMatrixView& values) override;
     void read_keys(std::size_t head, const ConstMatrixView& queries, MatrixView scores) override;
     void read_values(std::size_t head, const ConstMatrixView& probabilities, MatrixView context) override;
 

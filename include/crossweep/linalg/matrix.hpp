@@ -15,8 +15,8 @@ using ConstMatrixView = Eigen::Map<const Matrix, Eigen::Unaligned, Eigen::OuterS
 /// View of `columns` columns of a matrix (or view) from `first` on.
 template <class M>
 auto columns_of(M& matrix, Eigen::Index first, Eigen::Index columns) {
-    using View = std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(matrix.data())>>, ConstMatrixView,
-                                    MatrixView>;
+    using View = std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(matrix.data())>>,
+                                    ConstMatrixView, MatrixView>;
     return View(matrix.data() + first, matrix.rows(), columns, Eigen::OuterStride<>(matrix.outerStride()));
 }
 
@@ -33,7 +33,8 @@ inline ConstMatrixView const_view(const MatrixView& matrix) {
     return {matrix.data(), matrix.rows(), matrix.cols(), Eigen::OuterStride<>(matrix.outerStride())};
 }
 
-/// Memory for a matrix that is computed, used and forgotten: grows to the largest shape asked for, then stays.
+/// Memory for a matrix that is computed, used and forgotten: grows to the largest shape asked for, then
+/// stays.
 class Scratch {
   public:
     /// A view [rows, columns] with unspecified elements; invalidates earlier views.

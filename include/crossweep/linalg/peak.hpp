@@ -3,7 +3,8 @@
 
 namespace crossweep::linalg {
 
-/// Fused multiply-adds in fp32 at the widest vectors of this processor, in FLOP/s; best of `seconds` of trying.
+/// Fused multiply-adds in fp32 at the widest vectors of this processor, in FLOP/s; best of `seconds` of
+/// trying.
 double measure_peak_flops(double seconds);
 
 }  // namespace crossweep::linalg

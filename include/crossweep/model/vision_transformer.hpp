@@ -15,15 +15,16 @@
 
 namespace crossweep::model {
 
-/// The network as numbers. All but `heads` and `image_size`'s split into rows and columns follow from tensor shapes.
+/// The network as numbers. All but `heads` and `image_size`'s split into rows and columns follow from tensor
+/// shapes.
 struct Architecture {
-    std::size_t image_size = 0;   ///< pixels per side; images are square
+    std::size_t image_size = 0;  ///< pixels per side; images are square
     std::size_t patch_size = 0;
     std::size_t channels = 0;
-    std::size_t tokens = 0;       ///< patches + class token
-    std::size_t width = 0;        ///< D
+    std::size_t tokens = 0;  ///< patches + class token
+    std::size_t width = 0;   ///< D
     std::size_t depth = 0;
-    std::size_t heads = 0;        ///< H; E = D / H
+    std::size_t heads = 0;  ///< H; E = D / H
     std::size_t mlp_width = 0;
     std::size_t classes = 0;
     float layer_norm_epsilon = 1e-6F;
@@ -49,9 +50,9 @@ struct Activations {
 
 class VisionTransformer {
   public:
-    /// Read the architecture from shapes and metadata and check every tensor. `heads` of 0: the metadata's num_heads,
-    /// else width / 64 (timm's DeiT and ViT). Throws DataError listing all missing tensors, wrong shapes and NaNs.
-    /// `file` must outlive the model.
+    /// Read the architecture from shapes and metadata and check every tensor. `heads` of 0: the metadata's
+    /// num_heads, else width / 64 (timm's DeiT and ViT). Throws DataError listing all missing tensors, wrong
+    /// shapes and NaNs. `file` must outlive the model.
     VisionTransformer(const io::Safetensors& file, std::size_t heads);
 
     const Architecture& architecture() const { return architecture_; }
@@ -60,8 +61,8 @@ class VisionTransformer {
     /// What the file's metadata says, if it does.
     const std::optional<Normalisation>& normalisation() const { return normalisation_; }
 
-    /// logits [classes] of `image` [channels, image_size, image_size], normalised. Patch embedding, classifier head,
-    /// softmax, LayerNorm and GELU are digital; all other products go through `engine`.
+    /// logits [classes] of `image` [channels, image_size, image_size], normalised. Patch embedding,
+    /// classifier head, softmax, LayerNorm and GELU are digital; all other products go through `engine`.
     void forward(std::span<const float> image, linalg::MatmulEngine& engine, Activations& activations,
                  const AttentionObserver& observe, std::span<float> logits) const;
 

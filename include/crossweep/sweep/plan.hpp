@@ -1,4 +1,5 @@
-// The plan: which records a study needs, and the units of work that give them. Knows points only by their hashes.
+// The plan: which records a study needs, and the units of work that give them. Knows points only by their
+// hashes.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +19,7 @@ struct Workload {
     std::vector<bool> is_reference;       ///< [point]
     std::size_t trials = 1;
     std::size_t shards = 1;
-    std::size_t points_per_unit = 32;     ///< not counting a reference
+    std::size_t points_per_unit = 32;  ///< not counting a reference
 
     io::RecordKey key(const WorkUnit& unit, std::size_t position) const;
     /// Number of records of the finished study.
@@ -28,8 +29,8 @@ struct Workload {
 /// Records that already exist.
 using DoneRecords = std::set<io::RecordKey>;
 
-/// Units for all records that are not in `done`, those with most points first. Points of a group are spread evenly
-/// over as few units as points_per_unit allows.
+/// Units for all records that are not in `done`, those with most points first. Points of a group are spread
+/// evenly over as few units as points_per_unit allows.
 std::vector<WorkUnit> plan_units(const Workload& workload, const DoneRecords& done = {});
 
 }  // namespace crossweep::sweep

@@ -34,12 +34,12 @@ struct ResultAxis {
 struct StudyDescription {
     std::vector<std::pair<std::string, std::string>> attributes;  ///< of the file: provenance, in order
     double confidence = 0.95;
-    std::vector<ResultAxis> axes;      ///< their product, row-major, gives the points
-    std::vector<Column> parameters;    ///< [point]
-    std::vector<std::uint32_t> images; ///< index of each image in the data set
-    std::vector<std::int32_t> labels;  ///< of each image
-    std::size_t shard_images = 1;      ///< images of a shard; the last may have fewer
-    std::size_t points = 0;            ///< without the references, which follow them in the workload
+    std::vector<ResultAxis> axes;       ///< their product, row-major, gives the points
+    std::vector<Column> parameters;     ///< [point]
+    std::vector<std::uint32_t> images;  ///< index of each image in the data set
+    std::vector<std::int32_t> labels;   ///< of each image
+    std::size_t shard_images = 1;       ///< images of a shard; the last may have fewer
+    std::size_t points = 0;             ///< without the references, which follow them in the workload
     std::size_t references = 0;
     std::vector<std::size_t> reference_of_point;
 };
@@ -63,18 +63,19 @@ class RecordTable {
 
 /// What is known of one point.
 struct PointSummary {
-    std::size_t images = 0, trials = 0;      ///< the rectangle of complete records that the estimates rest on
-    TwoWayEstimate top1_accuracy;            ///< fraction correct
-    Estimate top5_accuracy;                  ///< fraction correct, interval over trials
-    TwoWayEstimate accuracy_drop;            ///< noise-free minus noisy, paired by image
-    Estimate snr_dB;                         ///< mean over layers, interval over trials
-    std::vector<double> snr_layer_dB;        ///< all trials together
+    std::size_t images = 0, trials = 0;  ///< the rectangle of complete records that the estimates rest on
+    TwoWayEstimate top1_accuracy;        ///< fraction correct
+    Estimate top5_accuracy;              ///< fraction correct, interval over trials
+    TwoWayEstimate accuracy_drop;        ///< noise-free minus noisy, paired by image
+    Estimate snr_dB;                     ///< mean over layers, interval over trials
+    std::vector<double> snr_layer_dB;    ///< all trials together
 };
 
 /// Summaries of all points. A point without records has NaN estimates and zero images.
 std::vector<PointSummary> summarise(const StudyDescription& study, const RecordTable& table);
 
 /// Write results.h5, whole or not at all. Throws DataError if it cannot be written.
-void write_results(const std::filesystem::path& path, const StudyDescription& study, const RecordTable& table);
+void write_results(const std::filesystem::path& path, const StudyDescription& study,
+                   const RecordTable& table);
 
 }  // namespace crossweep::sweep

@@ -21,11 +21,12 @@ struct Part {
 /// Gives the sentences in which a stored study differs from the present one; empty if they are the same.
 using StudyDifferences = std::function<std::vector<std::string>(const std::string& stored)>;
 
-/// RUNDIR with `study.toml`, `segments/NNNNNN.h5` and `results.h5`. Opening it to write takes the part's lock.
+/// RUNDIR with `study.toml`, `segments/NNNNNN.h5` and `results.h5`. Opening it to write takes the part's
+/// lock.
 class RunDirectory {
   public:
-    /// Open for writing; makes the directory and freezes `study_toml` if there is none yet. Throws DataError: not
-    /// writable, holds another study (says what differs), or another process writes the same part.
+    /// Open for writing; makes the directory and freezes `study_toml` if there is none yet. Throws DataError:
+    /// not writable, holds another study (says what differs), or another process writes the same part.
     static RunDirectory open(const std::filesystem::path& path, const std::string& study_toml,
                              const StudyDifferences& differences, Part part);
     /// Open for reading. Throws DataError if it is not a run directory.
@@ -48,8 +49,8 @@ class RunDirectory {
     void append(std::span<const io::Record> records);
 
     struct Contents {
-        std::vector<io::Record> records;     ///< one per key: a success if there is one
-        std::vector<std::string> damaged;    ///< segments that could not be read, with the reason
+        std::vector<io::Record> records;   ///< one per key: a success if there is one
+        std::vector<std::string> damaged;  ///< segments that could not be read, with the reason
         std::size_t segments = 0;
     };
     Contents load() const;

@@ -1,5 +1,5 @@
-// Hands units of work to ranks and collects their records. Rank 0 coordinates, computes in a second thread when ranks
-// are few, and is the only writer. Knows neither physics nor models: a unit is run by a function.
+// Hands units of work to ranks and collects their records. Rank 0 coordinates, computes in a second thread
+// when ranks are few, and is the only writer. Knows neither physics nor models: a unit is run by a function.
 #pragma once
 
 #include <cstddef>
@@ -48,8 +48,8 @@ struct RunSummary {
     std::vector<FailedUnit> failed;
 };
 
-/// Rank 0: have `units` computed and their records written to `directory`. Returns when all are done, or, once `stop`
-/// asks for it, when every unit in hand is. Throws DataError if a segment cannot be written.
+/// Rank 0: have `units` computed and their records written to `directory`. Returns when all are done, or,
+/// once `stop` asks for it, when every unit in hand is. Throws DataError if a segment cannot be written.
 RunSummary coordinate(comm::Communicator& comm, const Workload& workload, std::vector<WorkUnit> units,
                       const RunUnit& run, RunDirectory& directory, const StopCondition& stop,
                       const SchedulerOptions& options, const ProgressObserver& observe);

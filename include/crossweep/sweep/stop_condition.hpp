@@ -1,4 +1,5 @@
-// When to stop before the study is done: a signal from the user or the batch system, or the end of the time budget.
+// When to stop before the study is done: a signal from the user or the batch system, or the end of the time
+// budget.
 #pragma once
 
 #include <chrono>
@@ -6,7 +7,8 @@
 
 namespace crossweep::sweep {
 
-/// Let SIGINT, SIGTERM and SIGUSR1 ask for an orderly stop instead of ending the process. A second SIGINT ends it.
+/// Let SIGINT, SIGTERM and SIGUSR1 ask for an orderly stop instead of ending the process. A second SIGINT
+/// ends it.
 void catch_stop_signals();
 
 class StopCondition {

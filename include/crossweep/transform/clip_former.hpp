@@ -1,4 +1,5 @@
-// ClipFormer: two clips of the conductances of K and V, after mapping and before noise (arXiv 2402.02586, Algorithm 1).
+// ClipFormer: two clips of the conductances of K and V, after mapping and before noise (arXiv 2402.02586,
+// Algorithm 1).
 #pragma once
 
 #include <span>
@@ -8,8 +9,8 @@
 
 namespace crossweep::transform {
 
-/// Stage 1: G <- max(G - alpha G_min, G_min), a soft threshold. Stage 2: G <- min(G, beta G_max), a saturation.
-/// Nothing is rescaled afterwards. alpha = 0 and beta = 1 skip their stages.
+/// Stage 1: G <- max(G - alpha G_min, G_min), a soft threshold. Stage 2: G <- min(G, beta G_max), a
+/// saturation. Nothing is rescaled afterwards. alpha = 0 and beta = 1 skip their stages.
 class ClipFormer {
   public:
     ClipFormer(const TransformParams& params, ConductanceWindow window);

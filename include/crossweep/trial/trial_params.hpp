@@ -26,9 +26,9 @@ enum class ImageChoice {
 };
 
 struct DataParams {
-    std::filesystem::path images;   ///< IDX (gzip or plain) or HDF5
-    std::filesystem::path labels;   ///< with IDX only
-    std::uint32_t count = 0;        ///< 0: all
+    std::filesystem::path images;  ///< IDX (gzip or plain) or HDF5
+    std::filesystem::path labels;  ///< with IDX only
+    std::uint32_t count = 0;       ///< 0: all
     ImageChoice choice = ImageChoice::first;
     std::uint32_t shard_images = 50;  ///< images of one unit of work
     std::vector<double> mean, std;    ///< per channel; empty: as the data set or else the weights say

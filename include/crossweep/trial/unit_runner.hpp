@@ -12,15 +12,16 @@
 
 namespace crossweep::trial {
 
-/// Runs units of `experiment`, one at a time; keeps the memory of activations and the weights of the last chip.
+/// Runs units of `experiment`, one at a time; keeps the memory of activations and the weights of the last
+/// chip.
 class UnitRunner {
   public:
     /// `experiment` must outlive the runner. `batch_images` images share one reference in memory.
     UnitRunner(const Experiment& experiment, std::uint32_t seed, std::size_t batch_images);
 
-    /// One record per point of `unit`, in its order, with `key.trial` and `key.shard` but not `key.point` set.
-    /// Each batch of images gets its noise-free reference once; then every point runs against it.
-    /// A point whose logits are not finite gets a failed record; the others are not affected.
+    /// One record per point of `unit`, in its order, with `key.trial` and `key.shard` but not `key.point`
+    /// set. Each batch of images gets its noise-free reference once; then every point runs against it. A
+    /// point whose logits are not finite gets a failed record; the others are not affected.
     std::vector<io::Record> run(const WorkUnit& unit);
 
   private:
@@ -41,8 +42,8 @@ class UnitRunner {
     std::uint32_t seed_;
     std::size_t batch_images_;
     model::Activations activations_;
-    std::vector<std::vector<float>> pixels_;                         ///< [image of batch]
-    std::vector<std::vector<linalg::Matrix>> reference_attention_;   ///< [image of batch][layer]
+    std::vector<std::vector<float>> pixels_;                        ///< [image of batch]
+    std::vector<std::vector<linalg::Matrix>> reference_attention_;  ///< [image of batch][layer]
     std::vector<float> logits_;
     std::optional<Chip> chip_;
 };
