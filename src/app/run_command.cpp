@@ -1,9 +1,11 @@
 // crossweep run: every rank loads the study, rank 0 coordinates and writes, and closes with merge and report.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "commands.hpp"
 #include "crossweep/core/build_info.hpp"
@@ -46,6 +48,22 @@ struct Ready {
     std::size_t records_before = 0;
 };
 
+/// Settings may be the same while a file behind them is another: then records carry keys that this study has
+/// not.
+void expect_same_contents(std::span<const io::Record> records, const sweep::Workload& workload,
+                          const std::string& directory) {
+    const std::set<ContentHash> keys(workload.point_keys.begin(), workload.point_keys.end());
+    const auto foreign = std::find_if(records.begin(), records.end(), [&](const io::Record& record) {
+        return !keys.contains(record.key.point);
+    });
+    if (foreign == records.end()) return;
+    throw DataError(
+        fmt::format("{}: the run directory holds records of the same settings with other contents of the "
+                    "weights or image files, or "
+                    "of another version of the physics. Choose another --out, or bring the old files back.",
+                    directory));
+}
+
 Ready prepare(const RunOptions& options, comm::Communicator& comm) {
     const sweep::Part part = parse_part(options.part);
     Ready ready{
@@ -58,6 +76,7 @@ Ready prepare(const RunOptions& options, comm::Communicator& comm) {
     const auto contents = ready.directory->load();
     for (const std::string& sentence : contents.damaged)
         fmt::print(stderr, "crossweep: warning: {}\n", sentence);
+    expect_same_contents(contents.records, ready.session.workload, options.directory);
     const sweep::DoneRecords done = sweep::done_records(contents.records);
     ready.records_before = sweep::RecordTable(ready.session.workload, contents.records).succeeded();
     ready.units =

@@ -18,8 +18,10 @@ bool is_path(const std::string& path) {
     return key && key->field->kind == FieldKind::path;
 }
 
-bool is_run(const std::string& path) {
-    return path.starts_with("run.");
+/// Whether a key decides results by its value. Keys that this version does not know count: they may have.
+bool decides_results(const std::string& path) {
+    const auto key = find_key(split_path(path));
+    return !key || key->field->role == Role::result;
 }
 
 /// Name under which a point shows a field: that of the transform in force goes without the transform's name.
@@ -52,7 +54,7 @@ void collect(const std::string& path, const Node& table, Entries& entries) {
             }
         } else if (member.value.kind == Node::Kind::table) {
             collect(below, member.value, entries);
-        } else if (!is_run(below) && !is_path(below)) {
+        } else if (decides_results(below)) {
             entries.emplace_back(below, member.value.echo);
         }
     }

@@ -64,16 +64,20 @@ RunDirectory RunDirectory::open(const fs::path& path, const std::string& study_t
                               : fmt::format("the lock cannot be taken ({})", std::strerror(errno)),
                         taken ? "Wait for it, or give each job its --part." : "Choose another --out."));
     }
-    const fs::path frozen = path / "study.toml";
     directory.exclusively([&] {
-        if (!fs::exists(frozen)) io::write_text_atomically(frozen, study_toml);
+        const fs::path frozen = path / "study.toml";
+        const auto sentences =
+            fs::exists(frozen) ? differences(io::read_text(frozen)) : std::vector<std::string>{};
+        if (!sentences.empty()) {
+            throw DataError(
+                fmt::format("{}: the run directory holds another study:\n  {}\nChoose another --out, or run "
+                            "the study that it holds.",
+                            path.string(), fmt::join(sentences, "\n  ")));
+        }
+        // What may differ now, such as the number of trials, changes no record: the directory follows the
+        // latest run.
+        io::write_text_atomically(frozen, study_toml);
     });
-    if (const auto sentences = differences(io::read_text(frozen)); !sentences.empty()) {
-        throw DataError(
-            fmt::format("{}: the run directory holds another study:\n  {}\nChoose another --out, or run "
-                        "the study that it holds.",
-                        path.string(), fmt::join(sentences, "\n  ")));
-    }
     return directory;
 }
 

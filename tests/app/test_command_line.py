@@ -75,9 +75,11 @@ def test_inspect_prints_json(study):
     assert facts["parameters"] == sum(values.size for values in tiny_study.weights().values())
 
 
-def test_schema_names_every_key_of_the_tests_study():
+def test_schema_has_a_table_of_keys_for_every_table_of_a_study():
     schema = crossweep("schema").stdout
-    assert all(f"`{key}`" in schema for key in ["device.write_noise_factor", "data.shard_images", "study.trials"])
+    for table, key in [("study", "trials"), ("data", "shard_images"), ("device", "write_noise_factor"),
+                       ("crossbar", "input_bits"), ("run", "time_budget_s")]:
+        assert f"| `{key}`" in schema.partition(f"## [{table}]")[2].partition("\n## ")[0]
 
 
 def test_a_run_ends_with_a_table_and_where_the_results_are(study, tmp_path):

@@ -16,15 +16,17 @@ from tiny_study import Architecture, crossweep
 pytestmark = pytest.mark.skipif(tiny_study.program() is None,
                                 reason="no crossweep program: build one or set CROSSWEEP_PROGRAM")
 
-# About a second of work in 90 units when cut finely: long enough to be stopped in the middle.
+# About a second of work in 120 units when cut finely: long enough to be stopped in the middle.
 ARCHITECTURE = Architecture(image_size=16, patch_size=2, width=64, depth=4, mlp_width=128)
+IMAGES, SHARDS = 90, 15
+RECORDS = 4 * 2 * SHARDS + SHARDS  # of 4 points in 2 trials, and of the reference
 FINELY = ("--set", "run.points_per_unit=1", "--set", "run.segment_s=0.01")
 UNFINISHED = 75
 
 
 @pytest.fixture(scope="module", name="study")
 def fixture_study(tmp_path_factory):
-    return tiny_study.write_study(tmp_path_factory.mktemp("study"), ARCHITECTURE, images=60)
+    return tiny_study.write_study(tmp_path_factory.mktemp("study"), ARCHITECTURE, IMAGES)
 
 
 def run(study, directory, *options, ranks=0):
@@ -123,11 +125,11 @@ def records_done(directory):
 def assert_resumes(study, directory, expected, ranks=0):
     """The run is unfinished, keeps what it has, and another run of the same command completes it."""
     done = records_done(directory)
-    assert 0 < done < 90
+    assert 0 < done < RECORDS
     assert crossweep("merge", directory).returncode == UNFINISHED
     again = run(study, directory, *FINELY, ranks=ranks)
     assert again.returncode == 0, again.stderr
-    assert f"resuming {directory}: {done} of 90 records are there" in again.stderr
+    assert f"resuming {directory}: {done} of {RECORDS} records are there" in again.stderr
     assert content_hash(directory) == expected
 
 
@@ -179,12 +181,12 @@ def test_time_budget_stops_in_order_with_exit_75(study, expected, tmp_path, rank
 def test_plan_status_and_report_agree(study, finished, expected):
     plan, status, report = (json.loads(crossweep(*arguments, "--json").stdout) for arguments in
                             (("plan", study), ("status", finished), ("report", finished)))
-    assert plan["records"] == status["records"] == status["records_planned"] == 4 * 2 * 10 + 10
+    assert plan["records"] == status["records"] == status["records_planned"] == RECORDS
     assert status["complete"] is report["complete"] is True
     assert status["records_failed"] == status["segments_damaged"] == 0
     assert plan["points"] == len(report["points"]) == 4
     assert plan["trials"] == report["trials"] == 2
-    assert plan["images"] == report["images"] == 60
+    assert plan["images"] == report["images"] == IMAGES
     assert [axis["size"] for axis in plan["axes"]] == [len(axis["values"]) for axis in report["axes"]]
     assert [axis["name"] for axis in plan["axes"]] == [axis["name"] for axis in report["axes"]]
     assert report["content_hash"] == expected
@@ -197,7 +199,7 @@ def test_run_prints_json(study, finished, expected):
     assert printed["units_failed"] == 0
 
 
-@pytest.mark.parametrize("point, trial, shard", [(0, 0, 0), (3, 1, 9)])
+@pytest.mark.parametrize("point, trial, shard", [(0, 0, 0), (3, 1, SHARDS - 1)])
 def test_replay_gives_the_stored_record(finished, point, trial, shard):
     replayed = crossweep("replay", finished, "--point", point, "--trial", trial, "--shard", shard)
     assert replayed.returncode == 0

@@ -1,16 +1,20 @@
-#include "synthetic_model.hpp"
+#include "synthetic_deit.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <array>
 #include <cmath>
-#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "crossweep/core/error.hpp"
+#include "crossweep/io/hdf5_file.hpp"
 #include "crossweep/linalg/gaussian.hpp"
 
 namespace crossweep::app {
@@ -47,15 +51,14 @@ std::vector<std::pair<std::string, Shape>> deit_small_tensors() {
     return tensors;
 }
 
-}  // namespace
+std::size_t elements(const Shape& shape) {
+    return std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>());
+}
 
-SyntheticModel make_deit_small() {
+void write_weights(const std::filesystem::path& path) {
     const auto tensors = deit_small_tensors();
     nlohmann::json header;
     std::size_t offset = 0;
-    const auto elements = [](const Shape& shape) {
-        return std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>());
-    };
     for (const auto& [name, shape] : tensors) {
         const std::size_t bytes = 4 * elements(shape);
         header[name] = {{"dtype", "F32"}, {"shape", shape}, {"data_offsets", {offset, offset + bytes}}};
@@ -63,33 +66,53 @@ SyntheticModel make_deit_small() {
     }
     std::string text = header.dump();
     text.resize((text.size() + 7) / 8 * 8, ' ');
-
-    const auto path =
-        std::filesystem::temp_directory_path() / fmt::format("crossweep-bench-{}.safetensors", getpid());
-    {
-        std::ofstream out(path, std::ios::binary);
-        const std::uint64_t length = text.size();
-        out.write(reinterpret_cast<const char*>(&length), sizeof length);
-        out << text;
-        std::vector<float> values;
-        for (std::uint32_t i = 0; i < tensors.size(); ++i) {
-            const Shape& shape = tensors[i].second;
-            values.resize(elements(shape));
-            linalg::fill_normal({1, 0}, {0, 0, i}, values);
-            const float scale =
-                shape.size() == 1 ? 0.02F : 1.0F / std::sqrt(static_cast<float>(elements(shape) / shape[0]));
-            for (float& value : values) value *= scale;
-            out.write(reinterpret_cast<const char*>(values.data()),
-                      static_cast<std::streamsize>(4 * values.size()));
-        }
+    const std::uint64_t length = text.size();
+    std::ofstream out(path, std::ios::binary);
+    out.write(reinterpret_cast<const char*>(&length), sizeof length);
+    out << text;
+    std::vector<float> values;
+    for (std::uint32_t i = 0; i < tensors.size(); ++i) {
+        const Shape& shape = tensors[i].second;
+        values.resize(elements(shape));
+        linalg::fill_normal({1, 0}, {0, 0, i}, values);
+        const float scale =
+            shape.size() == 1 ? 0.02F : 1.0F / std::sqrt(static_cast<float>(elements(shape) / shape[0]));
+        for (float& value : values) value *= scale;
+        out.write(reinterpret_cast<const char*>(values.data()),
+                  static_cast<std::streamsize>(4 * values.size()));
     }
-    SyntheticModel model;
-    model.file = std::make_unique<io::Safetensors>(path);
-    std::filesystem::remove(path);  // the mapping keeps the contents
-    model.network = std::make_unique<model::VisionTransformer>(*model.file, 6);
-    model.image.resize(3 * 224 * 224);
-    linalg::fill_normal({1, 0}, {1, 0, 0}, model.image);
-    return model;
+    out.flush();
+    if (!out)
+        throw DataError(
+            fmt::format("{}: cannot be written. Make room in the temporary directory.", path.string()));
+}
+
+void write_images(const std::filesystem::path& path, std::size_t count) {
+    constexpr std::size_t side = 224, channels = 3;
+    std::vector<std::uint8_t> pixels(count * side * side * channels);
+    for (std::size_t i = 0; i < pixels.size(); ++i)
+        pixels[i] = static_cast<std::uint8_t>(i * 2654435761U >> 24);
+    const std::vector<std::int32_t> labels(count, 0);
+    io::Hdf5File file(path, io::Hdf5File::Mode::create);
+    file.write<std::uint8_t>("/images", pixels, {count, side, side, channels});
+    file.write<std::int32_t>("/labels", labels);
+    file.set_attribute("/images", "mean", std::array{0.5, 0.5, 0.5});
+    file.set_attribute("/images", "std", std::array{0.25, 0.25, 0.25});
+    file.close();
+}
+
+}  // namespace
+
+SyntheticDeit::SyntheticDeit(std::size_t count)
+    : folder_(std::filesystem::temp_directory_path() / fmt::format("crossweep-bench-{}", getpid())) {
+    std::filesystem::create_directories(folder_);
+    write_weights(weights());
+    write_images(images(), count);
+}
+
+SyntheticDeit::~SyntheticDeit() {
+    std::error_code ignored;  // a folder left behind in the temporary directory harms nobody
+    std::filesystem::remove_all(folder_, ignored);
 }
 
 }  // namespace crossweep::app

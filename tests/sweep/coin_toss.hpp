@@ -1,0 +1,73 @@
+// A study whose trial is a coin toss for each image: what schedulers and results are tested with.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "crossweep/core/noise_stream.hpp"
+#include "crossweep/sweep/plan.hpp"
+#include "crossweep/sweep/results.hpp"
+#include "crossweep/sweep/scheduler.hpp"
+
+namespace crossweep::sweep {
+
+constexpr std::uint32_t images_of_a_shard = 4;
+
+/// Five points and a reference in one group, two points and a reference in another.
+inline Workload coin_workload(std::size_t trials = 2, std::size_t shards = 3,
+                              std::size_t points_per_unit = 2) {
+    Workload workload;
+    workload.group = {0, 0, 0, 1, 1, 0, 0, 0, 1};
+    for (std::uint64_t point = 0; point < workload.group.size(); ++point) {
+        workload.point_keys.push_back({point + 1, 77});
+        workload.is_reference.push_back(point >= 7);
+    }
+    workload.trials = trials;
+    workload.shards = shards;
+    workload.points_per_unit = points_per_unit;
+    return workload;
+}
+
+/// Heads is class 1, which is right.
+inline io::Record toss(PointId point, TrialId trial, ShardId shard) {
+    io::Record record;
+    record.key = {{}, trial.value(), shard.value()};
+    record.images = images_of_a_shard;
+    const auto words = philox_block({7, trial.value()}, {point.value(), shard.value(), 0}, 0);
+    for (const std::uint32_t word : words) {
+        record.predicted.push_back(static_cast<std::int32_t>(word & 1));
+        record.margin.push_back(static_cast<float>(word >> 1) * 0x1p-31F);
+        record.correct_top1 += word & 1;
+    }
+    record.correct_top5 = images_of_a_shard;
+    record.signal = {2.0, 1.0};
+    record.noise = {record.margin[0], record.margin[1]};
+    record.seconds = record.margin[2];
+    return record;
+}
+
+inline std::vector<io::Record> toss_unit(const WorkUnit& unit) {
+    std::vector<io::Record> records;
+    for (const PointId point : unit.points) records.push_back(toss(point, unit.trial, unit.shard));
+    return records;
+}
+
+/// The records of `units` as a scheduler must give them, made here and now.
+inline std::vector<io::Record> records_of(const Workload& workload, const std::vector<WorkUnit>& units) {
+    std::vector<io::Record> all;
+    for (const WorkUnit& unit : units) {
+        auto records = toss_unit(unit);
+        for (std::size_t i = 0; i < records.size(); ++i) {
+            records[i].key = workload.key(unit, i);
+            all.push_back(std::move(records[i]));
+        }
+    }
+    return all;
+}
+
+/// Content hash of the finished study.
+inline ContentHash expected_hash(const Workload& workload) {
+    return io::content_hash(records_of(workload, plan_units(workload)));
+}
+
+}  // namespace crossweep::sweep

@@ -1,0 +1,178 @@
+// Record tables and summaries, against numbers worked out by hand.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "crossweep/sweep/results.hpp"
+#include "sweep/coin_toss.hpp"
+#include "sweep/small_results.hpp"
+
+namespace crossweep::sweep {
+namespace {
+
+PointSummary summary_of(const SmallResults& results) {
+    return summarise(results.study, RecordTable(results.workload, results.records)).at(0);
+}
+
+void expect_near(const Estimate& estimate, double low, double best, double high) {
+    EXPECT_NEAR(estimate.low, low, 1e-6);
+    EXPECT_NEAR(estimate.best, best, 1e-6);
+    EXPECT_NEAR(estimate.high, high, 1e-6);
+}
+
+void expect_no_interval(const Estimate& estimate, double best) {
+    EXPECT_TRUE(std::isnan(estimate.low));
+    EXPECT_TRUE(std::isnan(estimate.high));
+    EXPECT_NEAR(estimate.best, best, 1e-6);
+}
+
+TEST(RecordTable, lays_records_out_by_point_trial_and_shard) {
+    const Workload workload = coin_workload();
+    const auto records = records_of(workload, plan_units(workload));
+    const RecordTable table(workload, records);
+    for (std::uint32_t point = 0; point < 7; ++point) {
+        const io::Record* record = table.find(point, 1, 2);
+        ASSERT_NE(record, nullptr);
+        EXPECT_EQ(record->predicted, toss(PointId(point), TrialId(1), ShardId(2)).predicted);
+    }
+    EXPECT_EQ(table.find(8, 1, 2), nullptr);  // a reference has one trial
+    EXPECT_EQ(table.succeeded(), workload.records());
+    EXPECT_EQ(table.failed(), 0);
+}
+
+TEST(RecordTable, hash_depends_on_results_alone) {
+    const Workload workload = coin_workload();
+    auto records = records_of(workload, plan_units(workload));
+    const auto hash = RecordTable(workload, records).content_hash();
+    EXPECT_EQ(hash, expected_hash(workload));
+    std::ranges::reverse(records);
+    for (io::Record& record : records) record.seconds += 1;
+    EXPECT_EQ(RecordTable(workload, records).content_hash(), hash);
+    records[5].margin[0] = std::nextafter(records[5].margin[0], 2.0F);
+    EXPECT_NE(RecordTable(workload, records).content_hash(), hash);
+}
+
+TEST(RecordTable, leaves_out_what_is_not_of_the_study) {
+    const Workload workload = coin_workload(2, 3), larger = coin_workload(3, 4);
+    auto records = records_of(larger, plan_units(larger));
+    records.push_back(records[0]);
+    records.back().key.point = {99, 99};
+    const RecordTable table(workload, records);
+    EXPECT_EQ(table.succeeded(), workload.records());
+    EXPECT_EQ(table.content_hash(), expected_hash(workload));
+}
+
+TEST(RecordTable, equal_points_share_their_records) {
+    SmallResults results;
+    results.workload.point_keys = {{1, 1}, {1, 1}, {2, 1}};
+    results.workload.group = {0, 0, 0};
+    results.workload.is_reference = {false, false, true};
+    const RecordTable table(results.workload, results.records);
+    EXPECT_EQ(table.find(0, 1, 1), table.find(1, 1, 1));
+    EXPECT_EQ(table.succeeded(), results.workload.records());
+    EXPECT_EQ(table.content_hash(), io::content_hash(results.records));
+}
+
+TEST(RecordTable, counts_failures_apart) {
+    SmallResults results;
+    results.fail(2);
+    const RecordTable table(results.workload, results.records);
+    EXPECT_EQ(table.succeeded(), 5);
+    EXPECT_EQ(table.failed(), 1);
+}
+
+// The trials have 3 and 1 of 4 images right; the images 2, 1, 1 and 0 of 2 trials. Variances of the mean: images
+// 1/24; residuals (all of 1/4) 1/48 with 3 degrees of freedom; trials 1/16, so chips 1/16 - 1/48 = 1/24 with 1.
+TEST(Summary, of_a_complete_study_is_as_worked_out_by_hand) {
+    const PointSummary summary = summary_of(SmallResults());
+    EXPECT_EQ(summary.images, 4);
+    EXPECT_EQ(summary.trials, 2);
+    // sqrt(1/48 + 1/24) = 1/4, 27/13 degrees of freedom: t = 0.810547 (SciPy).
+    expect_near(summary.top1_accuracy.this_data_set, 0.5 - 0.2026367, 0.5, 0.5 + 0.2026367);
+    // sqrt(1/24 + 1/24), 3 degrees of freedom: t = 0.764892.
+    expect_near(summary.top1_accuracy.images_like_these, 0.5 - 0.2208054, 0.5, 0.5 + 0.2208054);
+    // The reference has all right: the drop is what is missing to 1.
+    expect_near(summary.accuracy_drop.images_like_these, 0.5 - 0.2208054, 0.5, 0.5 + 0.2208054);
+    // 4 and 2 of 4 among five; 1 degree of freedom: t = 1.
+    expect_near(summary.top5_accuracy, 0.5, 0.75, 1.0);
+}
+
+TEST(Summary, snr_is_the_mean_over_layers_of_decibels_of_summed_squares) {
+    const PointSummary summary = summary_of(SmallResults());
+    // Trials have 100/1, 10/1 and 10/1, 1/1: 15 dB and 5 dB on average.
+    expect_near(summary.snr_dB, 5, 10, 15);
+    ASSERT_EQ(summary.snr_layer_dB.size(), 2);
+    EXPECT_NEAR(summary.snr_layer_dB[0], 10 * std::log10(110.0 / 2), 1e-9);
+    EXPECT_NEAR(summary.snr_layer_dB[1], 10 * std::log10(11.0 / 2), 1e-9);
+}
+
+TEST(Summary, bounds_stay_within_what_a_fraction_can_be) {
+    SmallResults results;
+    results.study.confidence = 0.99;
+    const PointSummary summary = summary_of(results);
+    expect_near(summary.top1_accuracy.images_like_these, 0, 0.5, 1);
+    expect_near(summary.top5_accuracy, 0, 0.75, 1);
+}
+
+TEST(Summary, of_one_trial_has_no_interval_over_trials) {
+    SmallResults results;
+    results.workload.trials = 1;
+    const PointSummary summary = summary_of(results);
+    EXPECT_EQ(summary.trials, 1);
+    expect_no_interval(summary.top1_accuracy.this_data_set, 0.75);
+    expect_no_interval(summary.snr_dB, 15);
+    // One image of four is wrong: sqrt(0.75 / (4 * 3)) = 1/4, 3 degrees of freedom.
+    expect_near(summary.top1_accuracy.images_like_these, 0.75 - 0.25 * 0.764892, 0.75, 0.75 + 0.25 * 0.764892);
+}
+
+TEST(Summary, of_an_unfinished_study_rests_on_the_trials_with_most_shards) {
+    SmallResults results;
+    results.records.erase(results.records.begin() + 3);  // trial 1, shard 1
+    const PointSummary summary = summary_of(results);
+    EXPECT_EQ(summary.trials, 1);
+    EXPECT_EQ(summary.images, 4);
+    EXPECT_EQ(summary.top1_accuracy.this_data_set.best, 0.75);
+}
+
+TEST(Summary, rests_on_the_shards_that_all_its_trials_have) {
+    SmallResults results;
+    results.fail(1);  // trial 0, shard 1
+    results.fail(3);  // trial 1, shard 1
+    const PointSummary summary = summary_of(results);
+    EXPECT_EQ(summary.trials, 2);
+    EXPECT_EQ(summary.images, 2);
+    EXPECT_EQ(summary.top1_accuracy.this_data_set.best, 0.75);
+}
+
+TEST(Summary, of_trials_without_a_common_shard_rests_on_the_first) {
+    SmallResults results;
+    results.fail(1);  // trial 0, shard 1
+    results.fail(2);  // trial 1, shard 0
+    const PointSummary summary = summary_of(results);
+    EXPECT_EQ(summary.trials, 1);
+    EXPECT_EQ(summary.images, 2);
+    EXPECT_EQ(summary.top1_accuracy.this_data_set.best, 1.0);
+}
+
+TEST(Summary, without_reference_has_no_drop) {
+    SmallResults results;
+    results.fail(4);
+    const PointSummary summary = summary_of(results);
+    EXPECT_EQ(summary.top1_accuracy.this_data_set.best, 0.5);
+    EXPECT_TRUE(std::isnan(summary.accuracy_drop.images_like_these.best));
+}
+
+TEST(Summary, of_a_point_without_records_is_nan) {
+    SmallResults results;
+    for (std::size_t record = 0; record < 4; ++record) results.fail(record);
+    const PointSummary summary = summary_of(results);
+    EXPECT_EQ(summary.images, 0);
+    EXPECT_EQ(summary.trials, 0);
+    EXPECT_TRUE(std::isnan(summary.top1_accuracy.this_data_set.best));
+    EXPECT_TRUE(std::isnan(summary.snr_dB.best));
+}
+
+}  // namespace
+}  // namespace crossweep::sweep
