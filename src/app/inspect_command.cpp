@@ -5,8 +5,8 @@
 
 #include "commands.hpp"
 #include "crossweep/config/study.hpp"
-#include "crossweep/core/build_info.hpp"
 #include "crossweep/model/vision_transformer.hpp"
+#include "provenance.hpp"
 
 namespace crossweep::app {
 
@@ -49,11 +49,11 @@ ExitCode schema() {
 ExitCode version(bool json) {
     if (json) {
         nlohmann::ordered_json facts;
-        for (const auto& [name, value] : build_info()) facts[name] = value;
+        for (const auto& [name, value] : provenance()) facts[name] = value;
         fmt::print("{}\n", facts.dump(2));
         return ExitCode::done;
     }
-    for (const auto& [name, value] : build_info()) fmt::print("{:<18}{}\n", name, value);
+    for (const auto& [name, value] : provenance()) fmt::print("{:<18}{}\n", name, value);
     return ExitCode::done;
 }
 

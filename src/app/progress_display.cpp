@@ -25,6 +25,7 @@ void ProgressDisplay::operator()(const sweep::Progress& progress) {
     if (silent_ || progress.units == 0) return;
     const bool end = progress.units_done == progress.units;
     const double wait_s = terminal_ ? 0.2 : 10;
+    if (!terminal_ && last_s_ < 0) last_s_ = 0;  // a log has no use for a line that says nothing yet
     if (progress.elapsed_s - last_s_ < wait_s && !(end && last_units_ != progress.units_done)) return;
     last_s_ = progress.elapsed_s;
     last_units_ = progress.units_done;

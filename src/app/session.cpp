@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "crossweep/core/build_info.hpp"
+#include "provenance.hpp"
 
 namespace crossweep::app {
 namespace {
@@ -99,7 +99,7 @@ Session open_session(config::Study study) {
 sweep::StudyDescription describe(const Session& session, const std::string& command_line) {
     const trial::Experiment& experiment = *session.experiment;
     sweep::StudyDescription description;
-    for (const auto& [name, value] : build_info()) {
+    for (const auto& [name, value] : provenance()) {
         description.attributes.emplace_back(name == "version" ? "crossweep_version" : name, value);
     }
     description.attributes.emplace_back("command_line", command_line);

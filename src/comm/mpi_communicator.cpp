@@ -106,4 +106,12 @@ std::unique_ptr<Communicator> make_communicator(int* argc, char*** argv) {
     return std::make_unique<MpiCommunicator>(argc, argv);
 }
 
+std::string mpi_version() {
+    std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
+    int length = 0;
+    MPI_Get_library_version(text.data(), &length);
+    const std::string version(text.data(), static_cast<std::size_t>(length));
+    return version.substr(0, version.find(','));
+}
+
 }  // namespace crossweep::comm

@@ -105,4 +105,10 @@ std::vector<std::string> Hdf5File::members(const std::string& group) const {
     return names;
 }
 
+std::string hdf5_version() {
+    unsigned major = 0, minor = 0, release = 0;
+    H5get_libversion(&major, &minor, &release);
+    return fmt::format("{}.{}.{}", major, minor, release);
+}
+
 }  // namespace crossweep::io

@@ -45,4 +45,9 @@ void multiply(const ConstMatrixView& x, const ConstMatrixView& w, MatrixView y) 
     sgemm('N', x, w, y);
 }
 
+std::string gemm_version() {
+    const dnnl_version_t* version = dnnl_version();
+    return fmt::format("oneDNN {}.{}.{}", version->major, version->minor, version->patch);
+}
+
 }  // namespace crossweep::linalg

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "crossweep/core/error.hpp"
 #include "crossweep/model/vision_transformer.hpp"
@@ -24,26 +25,32 @@ class VisionTransformer::Loader {
         problems_.push_back(fmt::format("{}: {}", file_.path().string(), sentence));
     }
 
-    /// Extent of one dimension of a tensor that decides the architecture; 0 and a noted problem if it is not
-    /// there.
+    /// Extent of one dimension of a tensor that decides the architecture; 0, "not known", if it is not there.
     std::size_t extent(const std::string& name, std::size_t dimension, std::size_t rank) {
         const auto found = file_.tensors().find(name);
         if (found == file_.tensors().end()) return 0;  // reported by floats()
-        if (found->second.shape.size() != rank) {
-            problem(fmt::format("tensor \"{}\" has shape [{}], which does not have {} dimensions", name,
-                                fmt::join(found->second.shape, ", "), rank));
-            return 0;
+        const Shape& shape = found->second.shape;
+        const bool right_rank = shape.size() == rank;
+        if (right_rank && shape[dimension] > 0) return static_cast<std::size_t>(shape[dimension]);
+        if (refused_.insert(name).second) {
+            problem(fmt::format("tensor \"{}\" has shape [{}], which {}", name, fmt::join(shape, ", "),
+                                right_rank ? "is empty" : fmt::format("does not have {} dimensions", rank)));
         }
-        return static_cast<std::size_t>(found->second.shape[dimension]);
+        return 0;
     }
 
+    /// The elements of `name`; extents of 0 in `shape` are not known and fit anything.
     std::span<const float> floats(const std::string& name, const Shape& shape) {
+        if (refused_.contains(name)) return {};
         const auto found = file_.tensors().find(name);
         if (found == file_.tensors().end()) {
             problem(fmt::format("tensor \"{}\" is missing", name));
             return {};
         }
-        if (found->second.shape != shape) {
+        const auto fits = [](std::int64_t extent, std::int64_t expected) {
+            return expected == 0 || extent == expected;
+        };
+        if (!std::ranges::equal(found->second.shape, shape, fits)) {
             problem(fmt::format("tensor \"{}\" has shape [{}] where [{}] is expected", name,
                                 fmt::join(found->second.shape, ", "), fmt::join(shape, ", ")));
             return {};
@@ -79,6 +86,7 @@ class VisionTransformer::Loader {
   private:
     const io::Safetensors& file_;
     std::vector<std::string> problems_;
+    std::set<std::string> refused_;  ///< tensors without the extents they were asked for
 };
 
 namespace {
@@ -127,7 +135,13 @@ VisionTransformer::VisionTransformer(const io::Safetensors& file, std::size_t he
     a.depth = count_blocks(file);
     a.mlp_width = loader.extent("blocks.0.mlp.fc1.weight", 0, 2);
     a.heads = heads > 0 ? heads : integer_or(described, "num_heads", a.width / 64);
-    a.layer_norm_epsilon = described.value("layer_norm_eps", 1e-6F);
+    if (const auto epsilon = described.find("layer_norm_eps"); epsilon != described.end()) {
+        if (!epsilon->is_number()) {
+            loader.problem("metadata \"architecture\" has a layer_norm_eps that is not a number");
+        } else {
+            a.layer_norm_epsilon = epsilon->get<float>();
+        }
+    }
     const auto per_side = static_cast<std::size_t>(
         std::lround(std::sqrt(static_cast<double>(std::max<std::size_t>(a.tokens, 1) - 1))));
     a.image_size = per_side * a.patch_size;

@@ -136,7 +136,11 @@ std::vector<fs::path> RunDirectory::segments() const {
 
 void RunDirectory::append(std::span<const io::Record> records) {
     if (records.empty()) return;
-    io::write_segment(path_ / "segments" / fmt::format("{:06}.h5", next_number(segments(), part_)), records);
+    // Alone: a whole run and a part, or parts of different counts, could choose the same number.
+    exclusively([&] {
+        const std::size_t number = next_number(segments(), part_);
+        io::write_segment(path_ / "segments" / fmt::format("{:06}.h5", number), records);
+    });
 }
 
 RunDirectory::Contents RunDirectory::load() const {

@@ -1,4 +1,5 @@
-// The ranks that a test program runs on: those of mpirun, or one. Including this starts and ends MPI with the tests.
+// The ranks that a test program runs on: those of mpirun, or one. Including this starts and ends MPI with the
+// tests.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -12,7 +12,8 @@ namespace {
 
 using Words = std::array<std::uint32_t, 4>;
 
-// Random123's kat_vectors, philox4x32 with 10 rounds. Counter: site and layer, image, row, element; key: seed, trial.
+// Random123's kat_vectors, philox4x32 with 10 rounds. Counter: site and layer, image, row, element; key:
+// seed, trial.
 TEST(PhiloxBlock, gives_the_known_answers_of_random123) {
     EXPECT_EQ(philox_block({0, 0}, {0, 0, 0}, 0), (Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
     constexpr std::uint32_t all = 0xffffffff;
@@ -63,7 +64,8 @@ TEST(DrawIdentity, refuses_what_does_not_fit) {
     try {
         draw_identity(site, LayerId(65536), 3, 0, 0);
     } catch (const InternalError& error) {
-        EXPECT_STREQ(error.what(), "layer 65536 or operand 3 is outside the random stream's range (2^16, 2^8)");
+        EXPECT_STREQ(error.what(),
+                     "layer 65536 or operand 3 is outside the random stream's range (2^16, 2^8)");
     }
 }
 

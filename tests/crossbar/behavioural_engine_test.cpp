@@ -25,7 +25,8 @@ Products exact_products(const BlockInputs& in = BlockInputs()) {
     return products_of(engine, in);
 }
 
-Products noisy_products(const ChipParams& params, ImageId image = ImageId(0), const BlockInputs& in = BlockInputs()) {
+Products noisy_products(const ChipParams& params, ImageId image = ImageId(0),
+                        const BlockInputs& in = BlockInputs()) {
     Chip chip(params, in.shape);
     return products_of(chip.engine(), in, image);
 }
@@ -40,7 +41,8 @@ constexpr ReadNoiseMode both_modes[] = {ReadNoiseMode::per_read, ReadNoiseMode::
 
 TEST(BehaviouralEngine, ideal_limit_is_the_digital_result) {
     for (const ReadNoiseMode mode : both_modes) {
-        for (const ScaleBlock block : {ScaleBlock::tensor, ScaleBlock::head, ScaleBlock::column, ScaleBlock::tile}) {
+        for (const ScaleBlock block :
+             {ScaleBlock::tensor, ScaleBlock::head, ScaleBlock::column, ScaleBlock::tile}) {
             ChipParams params = ideal_chip();
             params.device.read_noise = mode;
             params.crossbar.weight_scale = params.crossbar.written_scale = block;
@@ -61,7 +63,8 @@ TEST(BehaviouralEngine, ideal_limit_is_reached_by_each_non_ideality_alone) {
     EXPECT_LT(error([](ChipParams& p) { p.device.read_noise_sigma = 1e-6; }), 1e-5);
     EXPECT_LT(error([](ChipParams& p) { p.device.write_noise_sigma = 1e-6; }), 1e-5);
     EXPECT_LT(error([](ChipParams& p) { p.device.programming_noise_sigma = 1e-6; }), 1e-5);
-    EXPECT_LT(error([](ChipParams& p) { p.device.write_noise_sigma = 0.1, p.device.write_noise_factor = 0; }), 1e-6);
+    EXPECT_LT(error([](ChipParams& p) { p.device.write_noise_sigma = 0.1, p.device.write_noise_factor = 0; }),
+              1e-6);
     EXPECT_LT(error([](ChipParams& p) { p.crossbar.weight_levels = 1 << 20; }), 1e-5);
     EXPECT_LT(error([](ChipParams& p) { p.crossbar.input_bits = 16; }), 1e-4);
     EXPECT_GT(error([](ChipParams& p) { p.device.read_noise_sigma = 0.05; }), 1e-3);
@@ -211,14 +214,15 @@ TEST(BehaviouralEngine, order_of_the_products_does_not_matter) {
         Chip chip(noisy_chip(mode));
         const Products forward = products_of(chip.engine(), in);
         const Index tokens = in.shape.tokens, width = in.shape.width, head_width = in.shape.head_width();
-        Products backward{Matrix(tokens, 3 * width), Matrix(tokens, in.shape.hidden), Matrix(tokens, 2 * tokens),
-                          Matrix(tokens, width)};
+        Products backward{Matrix(tokens, 3 * width), Matrix(tokens, in.shape.hidden),
+                          Matrix(tokens, 2 * tokens), Matrix(tokens, width)};
         auto& engine = chip.engine();
         engine.begin_image(ImageId(0));
         engine.write(LayerId(2), 2, const_view(in.keys), const_view(in.values));
         for (const std::size_t head : {1U, 0U}) {
             const Index first = static_cast<Index>(head) * head_width;
-            engine.read_values(head, const_view(in.probabilities), columns_of(backward.context, first, head_width));
+            engine.read_values(head, const_view(in.probabilities),
+                               columns_of(backward.context, first, head_width));
             engine.read_keys(head, columns_of(in.queries, first, head_width),
                              columns_of(backward.scores, static_cast<Index>(head) * tokens, tokens));
         }
@@ -228,8 +232,8 @@ TEST(BehaviouralEngine, order_of_the_products_does_not_matter) {
     }
 }
 
-// Noise is named by token, head and channel: the first rows have it whatever follows. (Only rounding may differ, as
-// the products of another height may be summed in another order.)
+// Noise is named by token, head and channel: the first rows have it whatever follows. (Only rounding may
+// differ, as the products of another height may be summed in another order.)
 TEST(BehaviouralEngine, noise_of_a_token_does_not_depend_on_the_number_of_tokens) {
     BlockInputs many, few(BlockShape{.tokens = 6});
     for (BlockInputs* in : {&many, &few}) {
@@ -248,8 +252,10 @@ TEST(BehaviouralEngine, noise_of_a_token_does_not_depend_on_the_number_of_tokens
         };
         expect_same_noise(of_many.qkv.topRows(6), of_few.qkv, exact.qkv);
         expect_same_noise(of_many.mlp.topRows(6), of_few.mlp, exact.mlp);
-        expect_same_noise(of_many.scores.topLeftCorner(6, 6), of_few.scores.leftCols(6), exact.scores.leftCols(6));
-        expect_same_noise(of_many.scores.block(0, 11, 6, 6), of_few.scores.rightCols(6), exact.scores.rightCols(6));
+        expect_same_noise(of_many.scores.topLeftCorner(6, 6), of_few.scores.leftCols(6),
+                          exact.scores.leftCols(6));
+        expect_same_noise(of_many.scores.block(0, 11, 6, 6), of_few.scores.rightCols(6),
+                          exact.scores.rightCols(6));
     }
     // The read noise of the context sums over all tokens; what was written does not.
     ChipParams written_only = ideal_chip();

@@ -63,7 +63,8 @@ class Chip {
     explicit Chip(const ChipParams& params, const BlockShape& shape = {})
         : weights_(shape),
           programmed_(program_weights(weights_.all(), params.device, params.crossbar, params.key)),
-          engine_(weights_.all(), programmed_, params.device, params.crossbar, params.transform, params.key) {}
+          engine_(weights_.all(), programmed_, params.device, params.crossbar, params.transform, params.key) {
+    }
 
     const BlockWeights& weights() const { return weights_; }
     std::span<const ProgrammedWeight> programmed() const { return programmed_; }
@@ -75,13 +76,15 @@ class Chip {
     BehaviouralEngine engine_;
 };
 
-/// Everything that an engine gives for one image: products with both weights, scores and contexts of all heads.
+/// Everything that an engine gives for one image: products with both weights, scores and contexts of all
+/// heads.
 struct Products {
     linalg::Matrix qkv, mlp, scores, context;
     bool operator==(const Products&) const = default;
 };
 
-/// Inputs of a block, the same for every chip; rows of a smaller number of tokens are the first rows of a larger one.
+/// Inputs of a block, the same for every chip; rows of a smaller number of tokens are the first rows of a
+/// larger one.
 struct BlockInputs {
     explicit BlockInputs(const BlockShape& of = {})
         : shape(of),
@@ -118,11 +121,13 @@ inline double relative_error(const Products& a, const Products& b) {
     const auto part = [](const linalg::Matrix& noisy, const linalg::Matrix& exact) {
         return static_cast<double>((noisy - exact).squaredNorm()) / static_cast<double>(exact.squaredNorm());
     };
-    return std::sqrt((part(a.qkv, b.qkv) + part(a.mlp, b.mlp) + part(a.scores, b.scores) +
-                      part(a.context, b.context)) / 4);
+    return std::sqrt(
+        (part(a.qkv, b.qkv) + part(a.mlp, b.mlp) + part(a.scores, b.scores) + part(a.context, b.context)) /
+        4);
 }
 
-/// K and V as the cells hold them in weight units, read out with unit vectors through an engine without converters.
+/// K and V as the cells hold them in weight units, read out with unit vectors through an engine without
+/// converters.
 struct WrittenOperands {
     linalg::Matrix keys, values;
 };
@@ -139,7 +144,8 @@ inline WrittenOperands written_operands(linalg::MatmulEngine& engine, const Bloc
         const Eigen::Index first = static_cast<Eigen::Index>(head) * head_width;
         engine.read_keys(head, linalg::const_view(channels), linalg::view(scores));
         out.keys.middleCols(first, head_width) = scores.transpose();
-        engine.read_values(head, linalg::const_view(positions), linalg::columns_of(out.values, first, head_width));
+        engine.read_values(head, linalg::const_view(positions),
+                           linalg::columns_of(out.values, first, head_width));
     }
     return out;
 }

@@ -30,7 +30,8 @@ std::vector<float> conductances(const std::vector<float>& weight, float largest,
 
 std::vector<float> mapped_and_back(const std::vector<float>& weight, float largest, std::uint32_t levels) {
     std::vector<float> back(weight.size());
-    to_weight(conductances(weight, largest, levels), weight, std::vector<float>(weight.size(), largest), window, back);
+    to_weight(conductances(weight, largest, levels), weight, std::vector<float>(weight.size(), largest),
+              window, back);
     return back;
 }
 
@@ -79,7 +80,9 @@ TEST(Mapping, round_trip_through_levels_is_off_by_half_a_step_at_most) {
     }
 }
 
-TEST(Mapping, two_hundred_and_fifty_six_levels_are_the_default) { EXPECT_EQ(CrossbarParams{}.weight_levels, 256U); }
+TEST(Mapping, two_hundred_and_fifty_six_levels_are_the_default) {
+    EXPECT_EQ(CrossbarParams{}.weight_levels, 256U);
+}
 
 TEST(Mapping, keeps_signs_and_the_ends_of_the_range) {
     for (const std::uint32_t levels : {0U, 2U, 256U}) {
@@ -130,7 +133,8 @@ Matrix scales_of(const Matrix& matrix, const ScaleBlocks& blocks) {
         if (row % blocks.rows == 0) band.measure(const_view(matrix), row, blocks);
         std::copy(band.scale().begin(), band.scale().end(), linalg::row_of(scales, row).begin());
         for (Index column = 0; column < matrix.cols(); ++column) {
-            const float scale = scales(row, column), inverse = band.inverse()[static_cast<std::size_t>(column)];
+            const float scale = scales(row, column),
+                        inverse = band.inverse()[static_cast<std::size_t>(column)];
             EXPECT_FLOAT_EQ(scale * inverse, 1.0F);
         }
     }
@@ -149,7 +153,8 @@ Matrix scales_by_rule(const Matrix& matrix, BlockOf&& block_of) {
     }
     Matrix scales(matrix.rows(), matrix.cols());
     for (Index row = 0; row < matrix.rows(); ++row) {
-        for (Index column = 0; column < matrix.cols(); ++column) scales(row, column) = largest[block_of(row, column)];
+        for (Index column = 0; column < matrix.cols(); ++column)
+            scales(row, column) = largest[block_of(row, column)];
     }
     return scales;
 }
@@ -167,10 +172,12 @@ CrossbarParams small_arrays(ScaleBlock weight_scale, ScaleBlock written_scale) {
     return params;
 }
 
-constexpr ScaleBlock every_block[] = {ScaleBlock::tensor, ScaleBlock::head, ScaleBlock::column, ScaleBlock::tile};
+constexpr ScaleBlock every_block[] = {ScaleBlock::tensor, ScaleBlock::head, ScaleBlock::column,
+                                      ScaleBlock::tile};
 
 TEST(BlocksOfWeight, have_the_largest_magnitudes_of_their_blocks) {
-    for (const Role role : {Role::query, Role::key, Role::value, Role::projection, Role::mlp_in, Role::mlp_out}) {
+    for (const Role role :
+         {Role::query, Role::key, Role::value, Role::projection, Role::mlp_in, Role::mlp_out}) {
         const Matrix weight = linalg::normal_matrix(18, 24, static_cast<std::uint32_t>(role));
         const std::map<ScaleBlock, Block (*)(Role, Index, Index)> rules{
             {ScaleBlock::tensor, [](Role, Index, Index) { return Block(0, 0, 0); }},
@@ -182,7 +189,8 @@ TEST(BlocksOfWeight, have_the_largest_magnitudes_of_their_blocks) {
             {ScaleBlock::column, [](Role, Index out, Index) { return Block(out, 0, 0); }},
             {ScaleBlock::tile, [](Role, Index out, Index in) { return Block(out / 5, in / 4, 0); }}};
         for (const ScaleBlock block : every_block) {
-            const auto blocks = blocks_of_weight(small_arrays(block, ScaleBlock::tensor), role, 18, 24, head_width);
+            const auto blocks =
+                blocks_of_weight(small_arrays(block, ScaleBlock::tensor), role, 18, 24, head_width);
             const auto rule = [&](Index out, Index in) { return rules.at(block)(role, out, in); };
             EXPECT_EQ(scales_of(weight, blocks), scales_by_rule(weight, rule))
                 << "block " << static_cast<int>(block) << " role " << static_cast<int>(role);
@@ -190,7 +198,8 @@ TEST(BlocksOfWeight, have_the_largest_magnitudes_of_their_blocks) {
     }
 }
 
-// Kᵀ stands on the crossbar: its rows are channels and its columns tokens. V: rows are tokens, columns channels.
+// Kᵀ stands on the crossbar: its rows are channels and its columns tokens. V: rows are tokens, columns
+// channels.
 TEST(BlocksOfWritten, have_the_largest_magnitudes_of_their_blocks) {
     for (const Role role : {Role::key, Role::value}) {
         const Matrix operand = linalg::normal_matrix(13, 24, static_cast<std::uint32_t>(role));
@@ -203,11 +212,15 @@ TEST(BlocksOfWritten, have_the_largest_magnitudes_of_their_blocks) {
              }},
             {ScaleBlock::tile, [](Role r, Index token, Index channel) {
                  const Index head = channel / head_width, within = channel % head_width;
-                 return r == Role::key ? Block(token / 5, head, within / 4) : Block(token / 4, head, within / 5);
+                 return r == Role::key ? Block(token / 5, head, within / 4)
+                                       : Block(token / 4, head, within / 5);
              }}};
         for (const ScaleBlock block : every_block) {
-            const auto blocks = blocks_of_written(small_arrays(ScaleBlock::tensor, block), role, 13, 24, head_width);
-            const auto rule = [&](Index token, Index channel) { return rules.at(block)(role, token, channel); };
+            const auto blocks =
+                blocks_of_written(small_arrays(ScaleBlock::tensor, block), role, 13, 24, head_width);
+            const auto rule = [&](Index token, Index channel) {
+                return rules.at(block)(role, token, channel);
+            };
             EXPECT_EQ(scales_of(operand, blocks), scales_by_rule(operand, rule))
                 << "block " << static_cast<int>(block) << " role " << static_cast<int>(role);
         }
@@ -232,7 +245,8 @@ TEST(BandScale, of_the_smallest_numbers_maps_to_finite_conductances) {
         band.measure(const_view(matrix), 0, {1, {0, 2}});
         for (const std::uint32_t levels : {0U, 256U}) {
             std::vector<float> conductance(2);
-            to_conductance(linalg::row_of(const_view(matrix), 0), band.inverse(), levels, window, conductance);
+            to_conductance(linalg::row_of(const_view(matrix), 0), band.inverse(), levels, window,
+                           conductance);
             for (const float value : conductance) {
                 EXPECT_GE(value, window.min_S);
                 EXPECT_LE(value, 1.0001F * window.max_S);

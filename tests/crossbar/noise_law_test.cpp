@@ -23,11 +23,18 @@ using Sample = std::vector<double>;
 /// Deviation of the noise of a weight of `magnitude` where the largest is `largest`.
 using Deviation = double (*)(double magnitude, double largest);
 
-double write_deviation(double magnitude, double largest) { return 3 * 0.1 * std::sqrt(magnitude * largest); }
-double programming_deviation(double magnitude, double largest) { return 0.1 * std::sqrt(magnitude * largest); }
-double read_deviation(double magnitude, double largest) { return 0.05 * (magnitude + largest / (ratio - 1)); }
+double write_deviation(double magnitude, double largest) {
+    return 3 * 0.1 * std::sqrt(magnitude * largest);
+}
+double programming_deviation(double magnitude, double largest) {
+    return 0.1 * std::sqrt(magnitude * largest);
+}
+double read_deviation(double magnitude, double largest) {
+    return 0.05 * (magnitude + largest / (ratio - 1));
+}
 
-/// Append (noisy - exact) / deviation of every element; elements without noise are left out. One row in `every`.
+/// Append (noisy - exact) / deviation of every element; elements without noise are left out. One row in
+/// `every`.
 void standardise(const Matrix& noisy, const Matrix& exact, Deviation deviation, Sample& sample) {
     const double largest = static_cast<double>(exact.cwiseAbs().maxCoeff());
     for (Index row = 0; row < exact.rows(); ++row) {
@@ -35,7 +42,8 @@ void standardise(const Matrix& noisy, const Matrix& exact, Deviation deviation, 
             const double wanted = static_cast<double>(exact(row, column));
             const double expected = deviation(std::abs(wanted), largest);
             // The smallest magnitudes have noise near the rounding of fp32 conductances.
-            if (expected > 1e-4 * largest) sample.push_back((static_cast<double>(noisy(row, column)) - wanted) / expected);
+            if (expected > 1e-4 * largest)
+                sample.push_back((static_cast<double>(noisy(row, column)) - wanted) / expected);
         }
     }
 }
@@ -153,8 +161,8 @@ TEST(ProgrammingNoiseLaw, is_that_of_writing_without_gamma) {
     EXPECT_FALSE(is_normal(weight_noise(params, programming_deviation), 0, 1));
 }
 
-/// Errors of a product with weights over many images, each over sigma sqrt(sum x^2 (|W| + W_max / (r - 1))^2).
-/// Outputs of each image follow each other, token by token.
+/// Errors of a product with weights over many images, each over sigma sqrt(sum x^2 (|W| + W_max / (r -
+/// 1))^2). Outputs of each image follow each other, token by token.
 Sample product_noise(double sigma, ReadNoiseMode mode) {
     ChipParams params = ideal_chip();
     params.device.read_noise = mode;
@@ -197,7 +205,8 @@ TEST(ReadNoiseLaw, of_fresh_products_is_independent_between_columns_tokens_and_i
     EXPECT_TRUE(lagged(fresh, 1));
     EXPECT_TRUE(lagged(fresh, columns));
     EXPECT_TRUE(lagged(fresh, image));
-    // Frozen devices make the errors of one column's tokens depend on each other: the check must see that kind.
+    // Frozen devices make the errors of one column's tokens depend on each other: the check must see that
+    // kind.
     Sample repeated = fresh;
     for (std::size_t i = columns; i < repeated.size(); ++i) repeated[i] += 0.05 * fresh[i - columns];
     EXPECT_FALSE(lagged(repeated, columns));
@@ -206,7 +215,8 @@ TEST(ReadNoiseLaw, of_fresh_products_is_independent_between_columns_tokens_and_i
 // Frozen and fresh noise differ in how long they last, not in the error of one product.
 TEST(ReadNoiseLaw, of_frozen_products_has_the_same_variance) {
     const double variance = linalg::moments_of(product_noise(0.05, ReadNoiseMode::frozen)).variance;
-    // Tokens share their devices: 60 chips x 40 columns = 2400 independent errors at least, 5 sqrt(2 / 2400) = 14 %.
+    // Tokens share their devices: 60 chips x 40 columns = 2400 independent errors at least, 5 sqrt(2 / 2400)
+    // = 14 %.
     EXPECT_NEAR(variance, 1, 0.14);
 }
 

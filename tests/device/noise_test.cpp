@@ -1,4 +1,5 @@
-// The laws of one cell: ideal limits, means and variances, clamps. Each check is shown to fail on a 5 % error.
+// The laws of one cell: ideal limits, means and variances, clamps. Each check is shown to fail on a 5 %
+// error.
 #include "crossweep/device/noise.hpp"
 
 #include <gtest/gtest.h>
@@ -35,7 +36,8 @@ std::vector<double> noisy(const Noise& noise, float conductance_S) {
 std::vector<float> ramp(ConductanceWindow window, std::size_t steps) {
     std::vector<float> conductance(steps);
     for (std::size_t i = 0; i < steps; ++i) {
-        conductance[i] = window.min_S + window.span_S() * static_cast<float>(i) / static_cast<float>(steps - 1);
+        conductance[i] =
+            window.min_S + window.span_S() * static_cast<float>(i) / static_cast<float>(steps - 1);
     }
     return conductance;
 }
@@ -46,7 +48,8 @@ bool has_read_law(const std::vector<double>& cells, double conductance_S, double
 }
 
 /// Write noise has mean G and deviation gamma sigma_W sqrt((G - G_min)(G_max - G_min)).
-bool has_write_law(const std::vector<double>& cells, double conductance_S, ConductanceWindow window, double sigma) {
+bool has_write_law(const std::vector<double>& cells, double conductance_S, ConductanceWindow window,
+                   double sigma) {
     const double min_S = static_cast<double>(window.min_S), span_S = static_cast<double>(window.span_S());
     return is_normal(cells, conductance_S, sigma * std::sqrt((conductance_S - min_S) * span_S));
 }
@@ -198,7 +201,8 @@ TEST(WriteNoise, vanishes_at_g_min_and_below) {
     }
 }
 
-// G - G_min = |W| (G_max - G_min) / W_max gives dW = sigma sqrt(|W| W_max) xi: no ratio in it (ClipFormer, Fig. 9).
+// G - G_min = |W| (G_max - G_min) / W_max gives dW = sigma sqrt(|W| W_max) xi: no ratio in it (ClipFormer,
+// Fig. 9).
 TEST(WriteNoise, does_not_depend_on_on_off_ratio) {
     constexpr std::size_t cells = 1000;
     const auto noise_in_weight_units = [](double ratio) {
@@ -232,7 +236,8 @@ TEST(ReadNoise, grows_in_weight_units_as_the_on_off_ratio_falls) {
         const ConductanceWindow window = conductance_window(params);
         const auto moments = linalg::moments_of(noisy(ReadNoise(params), window.min_S));
         const double deviation = std::sqrt(moments.variance) / static_cast<double>(window.span_S());
-        EXPECT_NEAR(deviation, params.read_noise_sigma / (ratio - 1), 0.02 * params.read_noise_sigma / (ratio - 1));
+        EXPECT_NEAR(deviation, params.read_noise_sigma / (ratio - 1),
+                    0.02 * params.read_noise_sigma / (ratio - 1));
         EXPECT_GT(deviation, smaller);
         smaller = deviation;
     }

@@ -86,6 +86,14 @@ def test_another_seed_changes_the_records(study, expected, tmp_path):
     assert content_hash(tmp_path / "run") != expected
 
 
+def test_more_trials_keep_those_that_are_done(study, expected, tmp_path):
+    assert run(study, tmp_path / "run", "--set", "study.trials=1").returncode == 0
+    extended = run(study, tmp_path / "run")
+    assert extended.returncode == 0, extended.stderr
+    assert f"{4 * SHARDS + SHARDS} of {RECORDS} records are there" in extended.stderr
+    assert content_hash(tmp_path / "run") == expected
+
+
 # --- stopped in the middle ---
 
 

@@ -14,7 +14,9 @@ using Eigen::Index;
 
 const std::vector<Index> widths{1, 2, 15, 16, 17, 64, 197, 1000};
 
-double at(const Matrix& matrix, Index row, Index column) { return static_cast<double>(matrix(row, column)); }
+double at(const Matrix& matrix, Index row, Index column) {
+    return static_cast<double>(matrix(row, column));
+}
 
 TEST(LayerNorm, agrees_with_its_formula) {
     for (const Index width : widths) {
@@ -39,7 +41,8 @@ TEST(LayerNorm, agrees_with_its_formula) {
 }
 
 TEST(LayerNorm, of_a_constant_row_is_the_bias) {
-    const Matrix x = Matrix::Constant(2, 64, 5.0F), weight = normal_matrix(1, 64, 1), bias = normal_matrix(1, 64, 2);
+    const Matrix x = Matrix::Constant(2, 64, 5.0F), weight = normal_matrix(1, 64, 1),
+                 bias = normal_matrix(1, 64, 2);
     Matrix y(2, 64);
     layer_norm(const_view(x), row_of(const_view(weight), 0), row_of(const_view(bias), 0), 1e-6F, view(y));
     for (Index i = 0; i < 64; ++i) EXPECT_NEAR(y(1, i), bias(0, i), 1e-6F);
@@ -97,7 +100,8 @@ TEST(Gelu, agrees_with_its_exact_form) {
     add_bias_gelu(view(y), bias);
     for (Index i = 0; i < 801; ++i) {
         const double v = at(x, 0, i) + static_cast<double>(bias[static_cast<std::size_t>(i)]);
-        ASSERT_NEAR(at(y, 0, i), 0.5 * v * std::erfc(-v / std::sqrt(2.0)), 2e-6 * std::max(1.0, std::abs(v))) << v;
+        ASSERT_NEAR(at(y, 0, i), 0.5 * v * std::erfc(-v / std::sqrt(2.0)), 2e-6 * std::max(1.0, std::abs(v)))
+            << v;
     }
 }
 
@@ -111,7 +115,8 @@ TEST(AddBias, adds_to_every_row_and_skips_an_empty_bias) {
 }
 
 TEST(AddToResidual, adds_product_and_bias) {
-    const Matrix x = normal_matrix(3, 17, 1), bias = normal_matrix(1, 17, 2), before = normal_matrix(3, 17, 3);
+    const Matrix x = normal_matrix(3, 17, 1), bias = normal_matrix(1, 17, 2),
+                 before = normal_matrix(3, 17, 3);
     Matrix residual = before;
     add_to_residual(const_view(x), row_of(const_view(bias), 0), view(residual));
     EXPECT_LT(largest_difference(residual, (before + x).rowwise() + bias.row(0)), 1e-6);

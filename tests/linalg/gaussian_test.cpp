@@ -47,14 +47,15 @@ double kolmogorov_smirnov(std::vector<double> sample) {
     double largest = 0;
     for (std::size_t i = 0; i < sample.size(); ++i) {
         const double law = 0.5 * std::erfc(-sample[i] / std::sqrt(2.0));
-        largest = std::max({largest, law - static_cast<double>(i) / count, static_cast<double>(i + 1) / count - law});
+        largest = std::max(
+            {largest, law - static_cast<double>(i) / count, static_cast<double>(i + 1) / count - law});
     }
     return largest * std::sqrt(count);
 }
 
-/// Do the vectorised numbers agree with the reference's? |z| up to 5 and its angle in fp32 give some 1e-6. Where u > 1/2
-/// fp32 cannot hold (k + 1/2) / 2^24, so that u is off by up to 2^-25, and with it the radius sqrt(-2 ln u) by
-/// 2^-25 / (u radius).
+/// Do the vectorised numbers agree with the reference's? |z| up to 5 and its angle in fp32 give some 1e-6.
+/// Where u > 1/2 fp32 cannot hold (k + 1/2) / 2^24, so that u is off by up to 2^-25, and with it the radius
+/// sqrt(-2 ln u) by 2^-25 / (u radius).
 void expect_reference(StreamKey of_key, DrawIdentity row, std::size_t whole_groups) {
     std::vector<float> reference(64 * whole_groups);
     fill_normal_reference(of_key, row, reference);
@@ -65,7 +66,9 @@ void expect_reference(StreamKey of_key, DrawIdentity row, std::size_t whole_grou
     }
 }
 
-TEST(FillNormal, gives_the_numbers_of_the_reference) { expect_reference(key, identity, 2000); }
+TEST(FillNormal, gives_the_numbers_of_the_reference) {
+    expect_reference(key, identity, 2000);
+}
 
 TEST(FillNormal, follows_the_reference_for_every_key_and_counter_word) {
     for (std::uint32_t word = 0; word < 5; ++word) {
@@ -77,13 +80,16 @@ TEST(FillNormal, follows_the_reference_for_every_key_and_counter_word) {
     }
 }
 
-// Whatever changes these numbers changes every stored result: bump the version of the result file if it must be.
+// Whatever changes these numbers changes every stored result: bump the version of the result file if it must
+// be.
 TEST(FillNormal, bits_are_those_of_the_stored_results) {
     const auto values = draws(1000);
     EXPECT_EQ(hash_bytes(std::as_bytes(std::span(values))).hex(), "61c5d048239595ef35c829921973dbc9");
     std::vector<std::uint32_t> first_bits;
-    for (const std::size_t i : {0U, 1U, 16U, 32U, 63U, 64U}) first_bits.push_back(std::bit_cast<std::uint32_t>(values[i]));
-    EXPECT_EQ(first_bits, (std::vector<std::uint32_t>{0x3ed26b1d, 0xbecb0849, 0xbf252cb7, 0xbf5ecd8a, 0xbfce5d9b, 0xbf6237ad}));
+    for (const std::size_t i : {0U, 1U, 16U, 32U, 63U, 64U})
+        first_bits.push_back(std::bit_cast<std::uint32_t>(values[i]));
+    EXPECT_EQ(first_bits, (std::vector<std::uint32_t>{0x3ed26b1d, 0xbecb0849, 0xbf252cb7, 0xbf5ecd8a,
+                                                      0xbfce5d9b, 0xbf6237ad}));
 }
 
 TEST(FillNormal, shorter_row_is_a_prefix_of_a_longer_one) {
@@ -98,12 +104,13 @@ TEST(FillNormal, writes_nothing_beyond_the_end) {
     for (const std::size_t count : {0U, 1U, 63U, 64U, 65U}) {
         std::vector<float> values(count + 64, 77.0F);
         fill_normal(key, identity, std::span(values).first(count));
-        EXPECT_EQ(std::count(values.begin() + static_cast<std::ptrdiff_t>(count), values.end(), 77.0F), 64) << count;
+        EXPECT_EQ(std::count(values.begin() + static_cast<std::ptrdiff_t>(count), values.end(), 77.0F), 64)
+            << count;
     }
 }
 
-// 160 identities that differ in one bit: 64 numbers each with a resolution of 2^-24 agree by chance in far fewer than
-// two places.
+// 160 identities that differ in one bit: 64 numbers each with a resolution of 2^-24 agree by chance in far
+// fewer than two places.
 TEST(FillNormal, every_bit_of_the_identity_changes_every_number) {
     const auto original = draws(64);
     for (std::size_t bit = 0; bit < 160; ++bit) {
@@ -130,13 +137,15 @@ TEST(FillNormal, distribution_is_normal) {
     EXPECT_GT(kolmogorov_smirnov(scaled(sample, 1.05)), 2.69);
 }
 
-// P(|z| > 4) = 6.334e-5: 253.4 of four million, standard deviation 15.9; five of them, alpha = 6e-7. A deviation of
-// 1.05 has P(|z| > 4 / 1.05) = 1.39e-4, 557.
+// P(|z| > 4) = 6.334e-5: 253.4 of four million, standard deviation 15.9; five of them, alpha = 6e-7. A
+// deviation of 1.05 has P(|z| > 4 / 1.05) = 1.39e-4, 557.
 TEST(FillNormal, tails_are_as_heavy_as_they_must_be) {
     const auto beyond_four = [](const std::vector<double>& sample) {
         return std::count_if(sample.begin(), sample.end(), [](double z) { return std::abs(z) > 4; });
     };
-    const auto plausible = [](std::ptrdiff_t count) { return std::abs(static_cast<double>(count) - 253.4) < 5 * 15.9; };
+    const auto plausible = [](std::ptrdiff_t count) {
+        return std::abs(static_cast<double>(count) - 253.4) < 5 * 15.9;
+    };
     const auto sample = sample_of(4000, 1000);
     EXPECT_TRUE(plausible(beyond_four(sample)));
     EXPECT_FALSE(plausible(beyond_four(scaled(sample, 1.05))));

@@ -39,7 +39,8 @@ double error_of(const ConstMatrixView& x, const Matrix& y, Weight&& weight) {
 struct Shape {
     Index rows, inner, columns;
 };
-const std::vector<Shape> shapes{{1, 1, 1}, {1, 64, 5}, {7, 3, 1}, {17, 31, 13}, {50, 64, 192}, {197, 64, 197}};
+const std::vector<Shape> shapes{{1, 1, 1},    {1, 64, 5},    {7, 3, 1},
+                                {17, 31, 13}, {50, 64, 192}, {197, 64, 197}};
 
 TEST(Gemm, agrees_with_a_double_loop) {
     for (const auto& [rows, inner, columns] : shapes) {
@@ -60,8 +61,8 @@ TEST(Gemm, reads_and_writes_strided_views_and_nothing_beside_them) {
         const Matrix x = normal_matrix(rows + 5, inner + 7, 1), w = normal_matrix(inner + 4, columns + 9, 2);
         const Matrix transposed = w.transpose();
         const auto weight = [&](Index i, Index c) { return w(i + 2, c + 3); };
-        const ConstMatrixView transposed_part(transposed.data() + 3 * transposed.outerStride() + 2, columns, inner,
-                                              Eigen::OuterStride<>(transposed.outerStride()));
+        const ConstMatrixView transposed_part(transposed.data() + 3 * transposed.outerStride() + 2, columns,
+                                              inner, Eigen::OuterStride<>(transposed.outerStride()));
         for (const bool use_transposed : {false, true}) {
             Matrix whole = Matrix::Constant(rows, columns + 6, 77.0F);
             if (use_transposed) {

@@ -39,7 +39,8 @@ TEST(DigitalEngine, multiplies_by_the_weights_and_by_what_was_written) {
     const Matrix weight = normal_matrix(10, width, 1), x = normal_matrix(tokens, width, 2);
     const Matrix keys = normal_matrix(tokens, width, 3), values = normal_matrix(tokens, width, 4);
     const Matrix probabilities = normal_matrix(tokens, tokens, 5);
-    const std::vector<StationaryWeight> weights{{LayerId(0), Role::mlp_in, 1, head_width, const_view(weight)}};
+    const std::vector<StationaryWeight> weights{
+        {LayerId(0), Role::mlp_in, 1, head_width, const_view(weight)}};
     DigitalEngine engine(weights);
     engine.begin_image(ImageId(3));
     Matrix y(tokens, 10), scores(tokens, tokens), context(tokens, head_width);
@@ -49,8 +50,8 @@ TEST(DigitalEngine, multiplies_by_the_weights_and_by_what_was_written) {
     for (std::size_t head = 0; head < 3; ++head) {
         const auto first = static_cast<Eigen::Index>(head) * head_width;
         engine.read_keys(head, const_view(Matrix(x.middleCols(first, head_width))), view(scores));
-        EXPECT_LT(largest_difference(
-                      scores, x.middleCols(first, head_width) * keys.middleCols(first, head_width).transpose()),
+        EXPECT_LT(largest_difference(scores, x.middleCols(first, head_width) *
+                                                 keys.middleCols(first, head_width).transpose()),
                   1e-5);
         engine.read_values(head, const_view(probabilities), view(context));
         EXPECT_LT(largest_difference(context, probabilities * values.middleCols(first, head_width)), 1e-5);

@@ -29,10 +29,10 @@ inline SampleMoments moments_of(std::span<const double> sample) {
     return moments;
 }
 
-/// Do all four moments agree with a normal law? Standard errors of n independent normals: deviation / sqrt(n) for the
-/// mean, variance sqrt(2 / n), sqrt(6 / n) and sqrt(24 / n) for the third and fourth. Each may be off by five of them,
-/// alpha = 6e-7 per moment. A deviation that is wrong by 5 % moves the variance by 10 % and is found from n = 10 000
-/// on (5 sqrt(2 / n) = 7 %).
+/// Do all four moments agree with a normal law? Standard errors of n independent normals: deviation / sqrt(n)
+/// for the mean, variance sqrt(2 / n), sqrt(6 / n) and sqrt(24 / n) for the third and fourth. Each may be off
+/// by five of them, alpha = 6e-7 per moment. A deviation that is wrong by 5 % moves the variance by 10 % and
+/// is found from n = 10 000 on (5 sqrt(2 / n) = 7 %).
 inline bool is_normal(std::span<const double> sample, double mean, double deviation) {
     const auto count = static_cast<double>(sample.size());
     const double variance = deviation * deviation;

@@ -18,7 +18,8 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-const std::filesystem::path tiny = std::filesystem::path(CROSSWEEP_SOURCE_DIR) / "tests/model/stored/tiny_f32.safetensors";
+const std::filesystem::path tiny =
+    std::filesystem::path(CROSSWEEP_SOURCE_DIR) / "tests/model/stored/tiny_f32.safetensors";
 
 class Loader : public testing::Test {
   protected:
@@ -43,7 +44,9 @@ class Loader : public testing::Test {
     io::TemporaryFolder folder_;
 };
 
-std::ptrdiff_t lines_of(const std::string& text) { return std::count(text.begin(), text.end(), '\n') + 1; }
+std::ptrdiff_t lines_of(const std::string& text) {
+    return std::count(text.begin(), text.end(), '\n') + 1;
+}
 
 TEST_F(Loader, unchanged_model_is_read) {
     EXPECT_EQ(architecture_after([](SafetensorsText&) {}).heads, 2U);
@@ -59,19 +62,21 @@ TEST_F(Loader, all_problems_are_listed_at_once) {
         file.tensors.at("cls_token").values[3] = std::numeric_limits<float>::infinity();
         file.tensors.at("cls_token").values[4] = -std::numeric_limits<float>::infinity();
     });
-    EXPECT_THAT(error, AllOf(HasSubstr("tensor \"blocks.1.norm1.bias\" is missing\n"),
-                             HasSubstr("tensor \"norm.weight\" is missing\n"),
-                             HasSubstr("tensor \"blocks.0.mlp.fc2.bias\" has shape [31] where [32] is expected\n"),
-                             HasSubstr("tensor \"blocks.0.attn.qkv.weight\" has shape [32, 96] where [96, 32] is "
-                                       "expected\n"),
-                             HasSubstr("tensor \"head.bias\" has 1 values that are not finite\n"),
-                             HasSubstr("tensor \"cls_token\" has 2 values that are not finite\n")));
+    EXPECT_THAT(error,
+                AllOf(HasSubstr("tensor \"blocks.1.norm1.bias\" is missing\n"),
+                      HasSubstr("tensor \"norm.weight\" is missing\n"),
+                      HasSubstr("tensor \"blocks.0.mlp.fc2.bias\" has shape [31] where [32] is expected\n"),
+                      HasSubstr("tensor \"blocks.0.attn.qkv.weight\" has shape [32, 96] where [96, 32] is "
+                                "expected\n"),
+                      HasSubstr("tensor \"head.bias\" has 1 values that are not finite\n"),
+                      HasSubstr("tensor \"cls_token\" has 2 values that are not finite\n")));
     EXPECT_EQ(lines_of(error), 7) << error;  // six problems and the remedy
     EXPECT_THAT(error, testing::StartsWith((folder_ / "model.safetensors").string() + ": "));
 }
 
 TEST_F(Loader, missing_tensor_that_gives_the_sizes_is_the_only_one_named) {
-    for (const char* name : {"patch_embed.proj.weight", "pos_embed", "head.weight", "blocks.0.mlp.fc1.weight"}) {
+    for (const char* name :
+         {"patch_embed.proj.weight", "pos_embed", "head.weight", "blocks.0.mlp.fc1.weight"}) {
         const std::string error = error_after([&](SafetensorsText& file) { file.tensors.erase(name); });
         EXPECT_THAT(error, HasSubstr("tensor \"" + std::string(name) + "\" is missing\n"));
         EXPECT_EQ(lines_of(error), 2) << error;
@@ -79,8 +84,9 @@ TEST_F(Loader, missing_tensor_that_gives_the_sizes_is_the_only_one_named) {
 }
 
 TEST_F(Loader, sizes_of_zero_are_refused) {
-    const std::string error =
-        error_after([&](SafetensorsText& file) { file.tensors.at("head.weight") = {{0, 32}, {}}; });
+    const std::string error = error_after([&](SafetensorsText& file) {
+        file.tensors.at("head.weight") = {{0, 32}, {}};
+    });
     EXPECT_THAT(error, HasSubstr("tensor \"head.weight\" has shape [0, 32], which is empty\n"));
 }
 
@@ -98,20 +104,24 @@ TEST_F(Loader, without_a_number_of_heads_a_head_is_64_wide) {
 
 TEST_F(Loader, model_without_blocks_is_refused) {
     EXPECT_THAT(error_after([](SafetensorsText& file) {
-                    std::erase_if(file.tensors, [](const auto& entry) { return entry.first.starts_with("blocks."); });
+                    std::erase_if(file.tensors,
+                                  [](const auto& entry) { return entry.first.starts_with("blocks."); });
                 }),
                 AllOf(HasSubstr("there is no tensor \"blocks.0."), Not(HasSubstr("missing"))));
 }
 
 TEST_F(Loader, tokens_that_are_no_square_are_refused) {
-    EXPECT_THAT(error_after([](SafetensorsText& file) {
-                    file.tensors.at("pos_embed") = {{1, 9, 32}, std::vector<float>(9 * 32)};
-                }),
-                HasSubstr("pos_embed has 9 tokens, which is not a square number of patches and a class token\n"));
+    EXPECT_THAT(
+        error_after([](SafetensorsText& file) {
+            file.tensors.at("pos_embed") = {{1, 9, 32}, std::vector<float>(9 * 32)};
+        }),
+        HasSubstr("pos_embed has 9 tokens, which is not a square number of patches and a class token\n"));
 }
 
 TEST_F(Loader, tensor_of_another_rank_is_refused) {
-    EXPECT_THAT(error_after([](SafetensorsText& file) { file.tensors.at("pos_embed").shape = {10, 32}; }),
+    EXPECT_THAT(error_after([](SafetensorsText& file) {
+                    file.tensors.at("pos_embed").shape = {10, 32};
+                }),
                 HasSubstr("tensor \"pos_embed\" has shape [10, 32], which does not have 3 dimensions\n"));
 }
 
@@ -134,7 +144,8 @@ TEST_F(Loader, metadata_that_cannot_be_read_is_refused) {
     EXPECT_THAT(error_after([](SafetensorsText& file) { file.metadata["normalisation"] = "[1]"; }),
                 HasSubstr("metadata \"normalisation\" is not a JSON object\n"));
     EXPECT_THAT(
-        error_after([](SafetensorsText& file) { file.metadata["architecture"] = R"({"layer_norm_eps": "x"})"; }, 2),
+        error_after(
+            [](SafetensorsText& file) { file.metadata["architecture"] = R"({"layer_norm_eps": "x"})"; }, 2),
         HasSubstr("metadata \"architecture\" has a layer_norm_eps that is not a number\n"));
 }
 

@@ -37,7 +37,8 @@ struct SafetensorsText {
         std::string body;
         for (const auto& [name, tensor] : tensors) {
             const std::size_t bytes = tensor.values.size() * sizeof(float), begin = body.size();
-            header[name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {begin, begin + bytes}}};
+            header[name] = {
+                {"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {begin, begin + bytes}}};
             body.append(reinterpret_cast<const char*>(tensor.values.data()), bytes);
         }
         const std::string text = header.dump();

@@ -1,5 +1,5 @@
-// Logits against PyTorch on the same weights, the counts of known models, and the products that a model asks for.
-// The stored files and the reference logits are written by tests/model/make_stored.py.
+// Logits against PyTorch on the same weights, the counts of known models, and the products that a model asks
+// for. The stored files and the reference logits are written by tests/model/make_stored.py.
 #include "crossweep/model/vision_transformer.hpp"
 
 #include <gmock/gmock.h>
@@ -30,7 +30,8 @@ std::vector<float> digital_logits(const VisionTransformer& model, std::span<cons
 
 void expect_logits(std::span<const float> logits, std::span<const float> expected) {
     ASSERT_EQ(logits.size(), expected.size());
-    for (std::size_t i = 0; i < logits.size(); ++i) EXPECT_NEAR(logits[i], expected[i], 1e-4F) << "class " << i;
+    for (std::size_t i = 0; i < logits.size(); ++i)
+        EXPECT_NEAR(logits[i], expected[i], 1e-4F) << "class " << i;
 }
 
 class TinyModel : public testing::Test {
@@ -105,8 +106,10 @@ TEST_F(TinyModel, stationary_weights_stand_in_the_order_of_their_products) {
     const auto weights = model_.stationary_weights();
     ASSERT_EQ(weights.size(), 8U);
     using linalg::Role;
-    const std::vector<std::tuple<Role, std::size_t, int, int>> of_block{
-        {Role::query, 3, 96, 32}, {Role::projection, 1, 32, 32}, {Role::mlp_in, 1, 128, 32}, {Role::mlp_out, 1, 32, 128}};
+    const std::vector<std::tuple<Role, std::size_t, int, int>> of_block{{Role::query, 3, 96, 32},
+                                                                        {Role::projection, 1, 32, 32},
+                                                                        {Role::mlp_in, 1, 128, 32},
+                                                                        {Role::mlp_out, 1, 32, 128}};
     for (std::size_t i = 0; i < weights.size(); ++i) {
         const auto& [role, parts, outputs, inputs] = of_block[i % 4];
         EXPECT_EQ(weights[i].layer, LayerId(static_cast<std::uint32_t>(i / 4)));
@@ -130,7 +133,8 @@ class RecordingEngine final : public linalg::MatmulEngine {
         calls.push_back("multiply " + std::to_string(weight));
         exact_.multiply(weight, x, y);
     }
-    void write(LayerId layer, std::size_t heads, const ConstMatrixView& keys, const ConstMatrixView& values) override {
+    void write(LayerId layer, std::size_t heads, const ConstMatrixView& keys,
+               const ConstMatrixView& values) override {
         calls.push_back("write " + std::to_string(layer.value()) + " of " + std::to_string(heads) + " heads");
         attention.emplace_back(keys.rows(), keys.cols());
         exact_.write(layer, heads, keys, values);
@@ -144,7 +148,8 @@ class RecordingEngine final : public linalg::MatmulEngine {
         exact_.read_values(head, probabilities, context);
         context *= value_factor_;
         row_sums.push_back(probabilities.rowwise().sum());
-        attention.back().middleCols(static_cast<Eigen::Index>(head) * context.cols(), context.cols()) = context;
+        attention.back().middleCols(static_cast<Eigen::Index>(head) * context.cols(), context.cols()) =
+            context;
     }
 
     std::vector<std::string> calls;
@@ -165,12 +170,13 @@ Observed observe(const VisionTransformer& model, linalg::MatmulEngine& engine, s
     Observed observed;
     Activations activations;
     std::vector<float> logits(model.architecture().classes);
-    model.forward(image, engine, activations,
-                  [&](LayerId layer, const ConstMatrixView& attention) {
-                      observed.layers.push_back(layer);
-                      observed.attention.emplace_back(attention);
-                  },
-                  logits);
+    model.forward(
+        image, engine, activations,
+        [&](LayerId layer, const ConstMatrixView& attention) {
+            observed.layers.push_back(layer);
+            observed.attention.emplace_back(attention);
+        },
+        logits);
     return observed;
 }
 
@@ -178,10 +184,10 @@ TEST_F(TinyModel, asks_for_the_products_of_a_transformer_in_order) {
     RecordingEngine engine(model_.stationary_weights(), 1);
     observe(model_, engine, image(0));
     EXPECT_THAT(engine.calls,
-                testing::ElementsAre("multiply 0", "write 0 of 2 heads", "keys 0", "values 0", "keys 1", "values 1",
-                                     "multiply 1", "multiply 2", "multiply 3", "multiply 4", "write 1 of 2 heads",
-                                     "keys 0", "values 0", "keys 1", "values 1", "multiply 5", "multiply 6",
-                                     "multiply 7"));
+                testing::ElementsAre("multiply 0", "write 0 of 2 heads", "keys 0", "values 0", "keys 1",
+                                     "values 1", "multiply 1", "multiply 2", "multiply 3", "multiply 4",
+                                     "write 1 of 2 heads", "keys 0", "values 0", "keys 1", "values 1",
+                                     "multiply 5", "multiply 6", "multiply 7"));
     for (const Matrix& sums : engine.row_sums) EXPECT_LT((sums.array() - 1.0F).abs().maxCoeff(), 1e-5F);
 }
 
@@ -190,7 +196,8 @@ TEST_F(TinyModel, observer_sees_the_attention_of_each_layer) {
     const Observed observed = observe(model_, engine, image(0));
     EXPECT_THAT(observed.layers, testing::ElementsAre(LayerId(0), LayerId(1)));
     ASSERT_EQ(engine.attention.size(), 2U);
-    for (std::size_t layer = 0; layer < 2; ++layer) EXPECT_EQ(observed.attention[layer], engine.attention[layer]);
+    for (std::size_t layer = 0; layer < 2; ++layer)
+        EXPECT_EQ(observed.attention[layer], engine.attention[layer]);
 }
 
 // Attention that is 10 % too large has a noise of (0.1)^2 of the signal, 20 dB, in the first layer.
@@ -198,7 +205,8 @@ TEST_F(TinyModel, observer_gives_the_signal_to_noise_ratio) {
     RecordingEngine exact(model_.stationary_weights(), 1), spoilt(model_.stationary_weights(), 1.1F);
     const Observed clean = observe(model_, exact, image(0)), noisy = observe(model_, spoilt, image(0));
     const auto decibels = [&](std::size_t layer) {
-        const auto sums = linalg::square_sums(const_view(clean.attention[layer]), const_view(noisy.attention[layer]));
+        const auto sums =
+            linalg::square_sums(const_view(clean.attention[layer]), const_view(noisy.attention[layer]));
         return 10 * std::log10(sums.signal / sums.noise);
     };
     EXPECT_NEAR(decibels(0), 20, 1e-3);
@@ -241,7 +249,8 @@ TEST(Architecture, of_deit_has_its_published_size) {
 }
 
 TEST(DeitTiny, gives_the_logits_of_pytorch) {
-    const auto path = std::filesystem::path(CROSSWEEP_SHARED_DIR) / "data/deit_tiny/deit_tiny_patch16_224.safetensors";
+    const auto path =
+        std::filesystem::path(CROSSWEEP_SHARED_DIR) / "data/deit_tiny/deit_tiny_patch16_224.safetensors";
     if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is not here";
     const io::Safetensors file(path), expected(stored / "expected.safetensors");
     const VisionTransformer model(file, 0);

@@ -43,7 +43,9 @@ TEST(Plan, computes_references_in_the_first_trial_only) {
     const Workload workload = coin_workload();
     for (const WorkUnit& unit : plan_units(workload)) {
         const bool has_reference = noisy_points(workload, unit) < unit.points.size();
-        if (has_reference) EXPECT_EQ(unit.trial, TrialId(0));
+        if (has_reference) {
+            EXPECT_EQ(unit.trial, TrialId(0));
+        }
     }
 }
 

@@ -19,14 +19,16 @@ using testing::Each;
 using testing::ElementsAre;
 using Shape = std::vector<std::size_t>;
 
-/// Six points: a grid axis of three by a zipped axis of two. 2 trials, 3 shards of 4 images, 2 layers, 2 references.
+/// Six points: a grid axis of three by a zipped axis of two. 2 trials, 3 shards of 4 images, 2 layers, 2
+/// references.
 StudyDescription described() {
     StudyDescription study;
     study.attributes = {{"crossweep_version", "1.2.3"}, {"study_name", "coins"}};
     study.confidence = 0.9;
-    study.axes = {{{"device.write_noise_factor", {"0", "3", "5"}, {0, 3, 5}}, {}},
-                  {{"device.g_max_S+transform.name", {"device.g_max_S=1e-06; transform.name=none", "b"}, {}},
-                   {{"device.g_max_S", {"1e-06", "1e-05"}, {1e-6, 1e-5}}, {"transform.name", {"none", "(2, 1)"}, {}}}}};
+    study.axes = {
+        {{"device.write_noise_factor", {"0", "3", "5"}, {0, 3, 5}}, {}},
+        {{"device.g_max_S+transform.name", {"device.g_max_S=1e-06; transform.name=none", "b"}, {}},
+         {{"device.g_max_S", {"1e-06", "1e-05"}, {1e-6, 1e-5}}, {"transform.name", {"none", "(2, 1)"}, {}}}}};
     study.parameters = {{"device.g_max_S", {}, {1e-6, 1e-5, 1e-6, 1e-5, 1e-6, 1e-5}},
                         {"transform.name", {"none", "(2, 1)", "none", "(2, 1)", "none", "(2, 1)"}, {}}};
     for (std::uint32_t i = 0; i < 12; ++i) {
@@ -119,7 +121,8 @@ TEST_F(ResultsFile, has_no_field_that_is_not_documented) {
     const Hdf5File file = write(records_);
     std::set<std::string> known;
     for (const Field& field : fields) known.insert(field.path);
-    for (const std::string group : {"/points", "/records", "/predictions", "/reference", "/attention", "/surfaces"}) {
+    for (const std::string group :
+         {"/points", "/records", "/predictions", "/reference", "/attention", "/surfaces"}) {
         for (const std::string& name : file.members(group)) {
             EXPECT_TRUE(known.contains(group + "/" + name)) << group << "/" << name;
         }
@@ -160,7 +163,8 @@ TEST_F(ResultsFile, holds_each_record_at_its_place) {
     EXPECT_THAT(file.read<std::uint8_t>("/records/failed"), Each(0));
     EXPECT_THAT(file.read<std::uint32_t>("/image"), testing::ElementsAreArray(study_.images));
     EXPECT_EQ(file.read<double>("/attention/signal")[(4 * 2 + 1) * 2], 3 * 2.0);  // of three shards
-    EXPECT_EQ(file.read<std::int32_t>("/reference/class")[12], toss(PointId(7), TrialId(0), ShardId(0)).predicted[0]);
+    EXPECT_EQ(file.read<std::int32_t>("/reference/class")[12],
+              toss(PointId(7), TrialId(0), ShardId(0)).predicted[0]);
 }
 
 TEST_F(ResultsFile, surfaces_hold_the_summaries_in_the_order_of_the_points) {
@@ -182,7 +186,12 @@ TEST_F(ResultsFile, marks_what_failed_and_what_is_not_there) {
     std::erase_if(records_, [&](const io::Record& record) { return record.key.trial == 1; });
     for (io::Record& record : records_) {
         if (record.key != io::RecordKey{workload_.point_keys[0], 0, 1}) continue;
-        record = {.key = record.key, .failure = "the coin is lost", .predicted = {}, .margin = {}, .signal = {}, .noise = {}};
+        record = {.key = record.key,
+                  .failure = "the coin is lost",
+                  .predicted = {},
+                  .margin = {},
+                  .signal = {},
+                  .noise = {}};
     }
     const Hdf5File file = write(records_);
     EXPECT_EQ(file.text_attribute("/", "complete"), "false");
@@ -208,7 +217,8 @@ TEST_F(ResultsFile, is_replaced_whole_or_not_at_all) {
     EXPECT_EQ(write(records_).text_attribute("/", "complete"), "false");
     EXPECT_FALSE(std::filesystem::exists(folder_ / "results.h5.tmp"));
     const auto nowhere = folder_ / "none/results.h5";
-    EXPECT_FALSE(io::data_error_of([&] { write_results(nowhere, study_, RecordTable(workload_, records_)); }).empty());
+    EXPECT_FALSE(
+        io::data_error_of([&] { write_results(nowhere, study_, RecordTable(workload_, records_)); }).empty());
 }
 
 }  // namespace

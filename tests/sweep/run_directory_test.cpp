@@ -18,11 +18,15 @@
 namespace crossweep::sweep {
 namespace {
 
-std::vector<std::string> no_differences(const std::string&) { return {}; }
+std::vector<std::string> no_differences(const std::string&) {
+    return {};
+}
 
 class RunDirectoryTest : public testing::Test {
   protected:
-    RunDirectory open(Part part = {}) { return RunDirectory::open(path_, "seed = 1\n", no_differences, part); }
+    RunDirectory open(Part part = {}) {
+        return RunDirectory::open(path_, "seed = 1\n", no_differences, part);
+    }
 
     /// Names of the segments, in order.
     std::vector<std::string> segments() const {
@@ -42,10 +46,11 @@ std::vector<io::Record> some_records(const Workload& workload, std::size_t first
     return {all.begin() + static_cast<long>(first), all.begin() + static_cast<long>(first + count)};
 }
 
-TEST_F(RunDirectoryTest, freezes_the_study_that_opens_it_first) {
+TEST_F(RunDirectoryTest, holds_the_study_that_opened_it_last_of_those_that_give_the_same_records) {
     open();
-    RunDirectory::open(path_, "seed = 1 # with a remark\n", no_differences, {});
     EXPECT_EQ(RunDirectory::read(path_).study_toml(), "seed = 1\n");
+    RunDirectory::open(path_, "seed = 1 # more trials\n", no_differences, {});
+    EXPECT_EQ(RunDirectory::read(path_).study_toml(), "seed = 1 # more trials\n");
     EXPECT_EQ(RunDirectory::read(path_).results(), path_ / "results.h5");
 }
 
@@ -62,10 +67,11 @@ TEST_F(RunDirectoryTest, refuses_another_study_and_says_what_differs) {
 }
 
 TEST_F(RunDirectoryTest, refuses_what_is_no_run_directory) {
-    EXPECT_EQ(io::data_error_of([&] { RunDirectory::read(folder_.path()); }),
-              folder_.path().string() +
-                  ": this is not a run directory (it has no study.toml). Give the directory that crossweep run "
-                  "--out made.");
+    EXPECT_EQ(
+        io::data_error_of([&] { RunDirectory::read(folder_.path()); }),
+        folder_.path().string() +
+            ": this is not a run directory (it has no study.toml). Give the directory that crossweep run "
+            "--out made.");
 }
 
 /// A process that holds the lock of a run directory until it is killed.
@@ -103,7 +109,8 @@ class OtherProcess {
 TEST_F(RunDirectoryTest, is_refused_while_another_process_writes_it) {
     OtherProcess other(path_);
     EXPECT_EQ(io::data_error_of([&] { open(); }),
-              path_.string() + ": another process is running this study here. Wait for it, or give each job its --part.");
+              path_.string() +
+                  ": another process is running this study here. Wait for it, or give each job its --part.");
     EXPECT_NO_THROW(RunDirectory::read(path_).load());
     other.kill();
     EXPECT_NO_THROW(open());
@@ -116,15 +123,17 @@ TEST_F(RunDirectoryTest, parts_write_side_by_side_and_never_choose_the_same_segm
     for (RunDirectory* part : {&third, &first, &first, &second, &third, &first}) {
         part->append(some_records(workload, at++, 1));
     }
-    EXPECT_THAT(segments(), testing::ElementsAre("000001.h5", "000002.h5", "000003.h5", "000004.h5", "000006.h5",
-                                                 "000007.h5"));
+    // Each part goes on behind the last, with a number of its own modulo 3.
+    EXPECT_THAT(segments(), testing::ElementsAre("000003.h5", "000004.h5", "000007.h5", "000008.h5",
+                                                 "000009.h5", "000010.h5"));
     EXPECT_EQ(first.load().records.size(), 6);
     EXPECT_THAT(io::data_error_of([&] { open({2, 3}); }), testing::HasSubstr("another process is running"));
 }
 
 TEST_F(RunDirectoryTest, whole_run_goes_on_behind_the_segments_of_parts) {
     const Workload workload = coin_workload();
-    for (std::size_t index = 1; index <= 3; ++index) open({index, 3}).append(some_records(workload, index, 1));
+    for (std::size_t index = 1; index <= 3; ++index)
+        open({index, 3}).append(some_records(workload, index, 1));
     auto whole = open();
     whole.append(some_records(workload, 0, 1));
     EXPECT_THAT(segments(), testing::Contains("000004.h5"));

@@ -1,5 +1,5 @@
-// The scheduler with coin tosses for trials. Alone and, under mpirun, on every rank at once: rank 0 coordinates and
-// checks, the others work (see tests/CMakeLists.txt).
+// The scheduler with coin tosses for trials. Alone and, under mpirun, on every rank at once: rank 0
+// coordinates and checks, the others work (see tests/CMakeLists.txt).
 #include "crossweep/sweep/scheduler.hpp"
 
 #include <gmock/gmock.h>
@@ -29,12 +29,14 @@ class Scheduler : public testing::Test {
             return {};
         }
         auto units = plan_units(workload_, done_records(directory().load().records));
-        return coordinate(Ranks::all(), workload_, std::move(units), run_unit, directory(), stop, options_, observe_);
+        return coordinate(Ranks::all(), workload_, std::move(units), run_unit, directory(), stop, options_,
+                          observe_);
     }
 
     RunDirectory& directory() {
         if (!directory_) {
-            directory_ = RunDirectory::open(folder_ / "run", "", [](const auto&) { return std::vector<std::string>(); }, {});
+            directory_ = RunDirectory::open(folder_ / "run", "",
+                                            [](const auto&) { return std::vector<std::string>(); }, {});
         }
         return *directory_;
     }
@@ -68,10 +70,13 @@ TEST_F(Scheduler, gives_every_record_as_if_computed_in_order_on_one_rank) {
 
 TEST_F(Scheduler, uneven_units_change_nothing) {
     run([](const WorkUnit& unit) {
-        std::this_thread::sleep_for(std::chrono::milliseconds((unit.shard.value() + 2 * unit.trial.value()) % 4));
+        std::this_thread::sleep_for(
+            std::chrono::milliseconds((unit.shard.value() + 2 * unit.trial.value()) % 4));
         return toss_unit(unit);
     });
-    if (Ranks::first()) EXPECT_EQ(io::content_hash(records()), expected_hash(workload_));
+    if (Ranks::first()) {
+        EXPECT_EQ(io::content_hash(records()), expected_hash(workload_));
+    }
 }
 
 TEST_F(Scheduler, first_rank_may_only_coordinate) {
@@ -81,7 +86,9 @@ TEST_F(Scheduler, first_rank_may_only_coordinate) {
         EXPECT_FALSE(Ranks::first());
         return toss_unit(unit);
     });
-    if (Ranks::first()) EXPECT_EQ(io::content_hash(records()), expected_hash(workload_));
+    if (Ranks::first()) {
+        EXPECT_EQ(io::content_hash(records()), expected_hash(workload_));
+    }
 }
 
 TEST_F(Scheduler, nothing_to_do_is_done_at_once) {
@@ -93,15 +100,28 @@ TEST_F(Scheduler, nothing_to_do_is_done_at_once) {
 }
 
 TEST_F(Scheduler, stop_keeps_what_is_finished_and_another_run_completes_it) {
-    const RunSummary stopped = run(toss_slowly, StopCondition(0.0));
+    const auto take_time = [](const WorkUnit& unit) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        return toss_unit(unit);
+    };
+    const RunSummary stopped = run(take_time, StopCondition(0.04));
     const std::size_t done = Ranks::first() ? records().size() : 0;
-    const RunSummary resumed = run(toss_slowly);
+    const RunSummary resumed = run(toss_unit);
     if (!Ranks::first()) return;
     EXPECT_EQ(stopped.outcome, Outcome::interrupted);
     EXPECT_GT(done, 0);
     EXPECT_LT(done, workload_.records());
     EXPECT_EQ(resumed.outcome, Outcome::finished);
     EXPECT_LT(resumed.progress.units_done, plan_units(workload_).size());
+    EXPECT_EQ(io::content_hash(records()), expected_hash(workload_));
+}
+
+TEST_F(Scheduler, without_time_stops_with_what_was_begun) {
+    const RunSummary stopped = run(toss_slowly, StopCondition(0.0));
+    run(toss_unit);
+    if (!Ranks::first()) return;
+    EXPECT_EQ(stopped.outcome, Outcome::interrupted);
+    EXPECT_LT(stopped.progress.units_done, stopped.progress.units);
     EXPECT_EQ(io::content_hash(records()), expected_hash(workload_));
 }
 
@@ -132,7 +152,8 @@ TEST_F(Scheduler, failed_point_is_recorded_and_the_rest_goes_on) {
 
 TEST_F(Scheduler, throwing_unit_gives_failed_records_that_say_why_and_is_run_again) {
     const auto lose = [](const WorkUnit& unit) {
-        if (unit.shard == ShardId(1) && unit.trial == TrialId(0)) throw std::runtime_error("the coin is lost");
+        if (unit.shard == ShardId(1) && unit.trial == TrialId(0))
+            throw std::runtime_error("the coin is lost");
         return toss_unit(unit);
     };
     const RunSummary summary = run(lose);
@@ -143,7 +164,9 @@ TEST_F(Scheduler, throwing_unit_gives_failed_records_that_say_why_and_is_run_aga
     EXPECT_EQ(summary.progress.units_failed, 4);  // three of the larger group, one of the other
     EXPECT_EQ(stored.size() - done_records(stored).size(), 9);
     for (const io::Record& record : stored) {
-        if (record.failed()) EXPECT_EQ(record.failure, "the coin is lost");
+        if (record.failed()) {
+            EXPECT_EQ(record.failure, "the coin is lost");
+        }
     }
     EXPECT_EQ(io::content_hash(records()), expected_hash(workload_));
 }

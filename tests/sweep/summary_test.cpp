@@ -83,8 +83,9 @@ TEST(RecordTable, counts_failures_apart) {
     EXPECT_EQ(table.failed(), 1);
 }
 
-// The trials have 3 and 1 of 4 images right; the images 2, 1, 1 and 0 of 2 trials. Variances of the mean: images
-// 1/24; residuals (all of 1/4) 1/48 with 3 degrees of freedom; trials 1/16, so chips 1/16 - 1/48 = 1/24 with 1.
+// The trials have 3 and 1 of 4 images right; the images 2, 1, 1 and 0 of 2 trials. Variances of the mean:
+// images 1/24; residuals (all of 1/4) 1/48 with 3 degrees of freedom; trials 1/16, so chips 1/16 - 1/48 =
+// 1/24 with 1.
 TEST(Summary, of_a_complete_study_is_as_worked_out_by_hand) {
     const PointSummary summary = summary_of(SmallResults());
     EXPECT_EQ(summary.images, 4);
@@ -124,7 +125,8 @@ TEST(Summary, of_one_trial_has_no_interval_over_trials) {
     expect_no_interval(summary.top1_accuracy.this_data_set, 0.75);
     expect_no_interval(summary.snr_dB, 15);
     // One image of four is wrong: sqrt(0.75 / (4 * 3)) = 1/4, 3 degrees of freedom.
-    expect_near(summary.top1_accuracy.images_like_these, 0.75 - 0.25 * 0.764892, 0.75, 0.75 + 0.25 * 0.764892);
+    expect_near(summary.top1_accuracy.images_like_these, 0.75 - 0.25 * 0.764892, 0.75,
+                0.75 + 0.25 * 0.764892);
 }
 
 TEST(Summary, of_an_unfinished_study_rests_on_the_trials_with_most_shards) {

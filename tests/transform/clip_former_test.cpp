@@ -62,12 +62,15 @@ TEST(ClipFormer, thresholds_first_and_saturates_then) {
     }
 }
 
-TEST(ClipFormer, nothing_is_rescaled_afterwards) { EXPECT_LT(clipped(1.0, {2, 0.25}), 0.2425); }
+TEST(ClipFormer, nothing_is_rescaled_afterwards) {
+    EXPECT_LT(clipped(1.0, {2, 0.25}), 0.2425);
+}
 
 // 256 magnitude levels, of which 6 bits are left: 3 cells of 2 bits instead of 4 (PHYSICS, section 3).
 TEST(ClipFormer, beta_of_a_quarter_leaves_six_bits) {
     std::set<long> levels;
-    for (int level = 0; level < 256; ++level) levels.insert(std::lround(255 * clipped(level / 255.0, {0, 0.25})));
+    for (int level = 0; level < 256; ++level)
+        levels.insert(std::lround(255 * clipped(level / 255.0, {0, 0.25})));
     EXPECT_EQ(*levels.rbegin(), 62);
     EXPECT_EQ(levels.size(), 63U);
 }

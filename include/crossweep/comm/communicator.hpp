@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace crossweep::comm {
@@ -37,5 +38,8 @@ std::unique_ptr<Communicator> make_local_communicator();
 /// All ranks of the MPI job, or a local communicator if no launcher started this process.
 /// Initialises MPI, which is finalised with the communicator's destruction.
 std::unique_ptr<Communicator> make_communicator(int* argc, char*** argv);
+
+/// Name and version of the MPI library.
+std::string mpi_version();
 
 }  // namespace crossweep::comm

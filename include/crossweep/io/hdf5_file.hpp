@@ -66,4 +66,7 @@ class Hdf5File {
     std::filesystem::path path_;
 };
 
+/// Version of the HDF5 library that is loaded.
+std::string hdf5_version();
+
 }  // namespace crossweep::io

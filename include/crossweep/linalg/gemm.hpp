@@ -3,6 +3,8 @@
 // peak on the products of a DeiT-S without packed copies of the weights.
 #pragma once
 
+#include <string>
+
 #include "crossweep/linalg/matrix.hpp"
 
 namespace crossweep::linalg {
@@ -12,5 +14,8 @@ void multiply_transposed(const ConstMatrixView& x, const ConstMatrixView& w, Mat
 
 /// y = x w with x [m, k], w [k, n], y [m, n]. Throws InternalError if the shapes do not fit.
 void multiply(const ConstMatrixView& x, const ConstMatrixView& w, MatrixView y);
+
+/// Name and version of the library that multiplies.
+std::string gemm_version();
 
 }  // namespace crossweep::linalg
