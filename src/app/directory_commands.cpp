@@ -30,6 +30,21 @@ StoredRun read_run(const std::string& path) {
     return {std::move(directory), std::move(session), std::move(contents)};
 }
 
+/// A line for every failed record, with the command that computes it again.
+void print_failed(const sweep::RecordTable& table, const std::string& path) {
+    const sweep::Workload& workload = table.workload();
+    for (std::size_t point = 0; point < workload.point_keys.size(); ++point) {
+        for (std::size_t trial = 0; trial < workload.trials; ++trial) {
+            for (std::size_t shard = 0; shard < workload.shards; ++shard) {
+                const io::Record* record = table.find(point, trial, shard);
+                if (record == nullptr || !record->failed()) continue;
+                fmt::print("  failed: {}\n    crossweep replay {} --point {} --trial {} --shard {}\n",
+                           record->failure, path, point, trial, shard);
+            }
+        }
+    }
+}
+
 }  // namespace
 
 ExitCode status(const std::string& path, bool json) {
@@ -58,11 +73,7 @@ ExitCode status(const std::string& path, bool json) {
                100 * static_cast<double>(done) / static_cast<double>(planned), table.failed(),
                run.contents.segments, run.contents.damaged.size());
     fmt::print("{:.3g} core hours computed, about {:.3g} left\n", seconds / 3600, left_h);
-    for (const io::Record& record : run.contents.records) {
-        if (record.failed())
-            fmt::print("  failed: trial {}, shard {}: {}\n", record.key.trial, record.key.shard,
-                       record.failure);
-    }
+    print_failed(table, path);
     return ExitCode::done;
 }
 
@@ -98,7 +109,7 @@ ExitCode report(const std::string& path, bool json) {
 ExitCode replay(const ReplayOptions& options) {
     const StoredRun run = read_run(options.directory);
     const sweep::Workload& workload = run.session.workload;
-    if (options.point >= run.session.experiment->points() || options.trial >= workload.trials ||
+    if (options.point >= workload.point_keys.size() || options.trial >= workload.trials ||
         options.shard >= workload.shards) {
         throw UsageError(
             fmt::format("point {}, trial {}, shard {} is not in the study of {} points, {} trials and {} "
@@ -112,8 +123,12 @@ ExitCode replay(const ReplayOptions& options) {
     std::vector<io::Record> records = runner.run(unit);
     io::Record& record = records.front();
     record.key = workload.key(unit, 0);
-    for (const auto& value : config::key_values(run.session.study.points[options.point].settings)) {
-        fmt::print("{} = {}\n", value.key, value.text);
+    if (workload.is_reference[options.point]) {
+        fmt::print("noise-free reference\n");
+    } else {
+        for (const auto& value : config::key_values(run.session.study.points[options.point].settings)) {
+            fmt::print("{} = {}\n", value.key, value.text);
+        }
     }
     if (record.failed()) {
         fmt::print("failed: {}\n", record.failure);

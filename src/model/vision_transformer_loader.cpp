@@ -190,7 +190,7 @@ VisionTransformer::VisionTransformer(const io::Safetensors& file, std::size_t he
                            vector("mlp.fc2.bias", D)});
     }
     normalisation_ = normalisation_from(loader.metadata("normalisation"));
-    loader.throw_problems("Give a safetensors file of a timm ViT or DeiT with its published names.");
+    loader.throw_problems("Give an intact safetensors file of a timm ViT or DeiT with its published names.");
 }
 
 }  // namespace crossweep::model
