@@ -92,9 +92,9 @@ struct KeyValue {
 };
 std::vector<KeyValue> key_values(const Settings& settings);
 
-/// One-sentence differences between two resolved studies, keys that decide no result and file paths aside; empty if they are the
-/// same. Does not check values, so that a study stored by another version can be compared. Throws ConfigError
-/// if not TOML.
+/// One-sentence differences between two resolved studies, keys that decide no result and file paths aside;
+/// empty if they are the same. Does not check values, so that a study stored by another version can be
+/// compared. Throws ConfigError if not TOML.
 std::vector<std::string> differences(const std::string& stored_toml, const std::string& new_toml);
 
 /// The reference manual of all keys as Markdown: key, type, range, default, meaning.
