@@ -2,7 +2,7 @@
 """Draw the results of a crossweep study as PNG and SVG.
 
     plot_results.py run/results.h5                        draw what suits the study
-    plot_results.py run/results.h5 --out figures --axis device.write_noise_factor --lines transform
+    plot_results.py run/results.h5 --out figures --axis device.write_noise_factor --lines transform.name
     plot_results.py run/results.h5 --heat device.write_noise_factor device.on_off_ratio
     plot_results.py run/results.h5 --surface top5_accuracy
 
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("results", type=Path, metavar="RESULTS.h5", help="file written by `crossweep merge`")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the figures (default: figures/ beside the file)")
     parser.add_argument("--axis", metavar="KEY", help="axis to draw against (default: the numeric one with most values)")
-    parser.add_argument("--lines", metavar="KEY", help="axis that gives one line per value (default: transform)")
+    parser.add_argument("--lines", metavar="KEY", help="axis that gives one line per value (default: transform.name)")
     parser.add_argument("--heat", nargs=2, metavar=("KEY", "KEY"),
                         help="axes of the heat map, x then y (default: the two with most values); "
                              "`layer` with --surface snr_layer_dB")

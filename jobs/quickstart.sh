@@ -15,5 +15,6 @@ rm -f build.log
 
 # Inside containers and virtual machines one is often root; one rank per core.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
-mpirun -n "$(nproc)" --bind-to none build/release/bin/crossweep run "$study" --out "$out"
+# Where a core has two hardware threads, nproc counts both, which Open MPI would not take for slots.
+mpirun -n "$(nproc)" --oversubscribe --bind-to none build/release/bin/crossweep run "$study" --out "$out"
 /usr/bin/python3 analysis/plot_results.py "$out/results.h5" --out "$out/plots"

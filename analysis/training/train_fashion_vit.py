@@ -57,8 +57,12 @@ def train(model, options, crossbar_of_step) -> None:
                                                    pct_start=options.warmup, anneal_strategy="cos")
     checkpoint = Path(options.out).with_suffix(".checkpoint.pt")
     first = 0
+    # A checkpoint belongs to one training: with other options it would finish under a false name.
+    identity = {name: value for name, value in vars(options).items() if name not in ("threads", "out")}
     if checkpoint.exists():
         state = torch.load(checkpoint)
+        if state["options"] != identity:
+            sys.exit(f"{checkpoint}: the checkpoint is of a training with other options. Remove it to start anew.")
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         schedule.load_state_dict(state["schedule"])
@@ -88,7 +92,7 @@ def train(model, options, crossbar_of_step) -> None:
         print(f"epoch {epoch + 1}: loss {running / steps:.4f}, top-1 {accuracy(model, test_images, test_labels):.2f} %, "
               f"first 1000 images under noise {noisy}, {time.time() - started:.0f} s", flush=True)
         torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(),
-                    "schedule": schedule.state_dict(), "epoch": epoch + 1}, checkpoint)
+                    "schedule": schedule.state_dict(), "epoch": epoch + 1, "options": identity}, checkpoint)
 
 
 def main() -> None:
@@ -119,11 +123,13 @@ def main() -> None:
     torch.manual_seed(options.seed)
     torch.set_num_threads(options.threads)
 
+    command = shlex.join([Path(word).name if "/" in word else word for word in ["train_fashion_vit.py", *sys.argv[1:]]])
     if options.start:
         tensors, metadata = safetensors_file.load(options.start)
         arch = Architecture(**json.loads(metadata["architecture"]))
         model = VisionTransformer(arch)
         model.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
+        command = f"{metadata['training_command']} && {command}"
     else:
         arch = Architecture(patch_size=options.patch, embed_dim=options.width, depth=options.depth,
                             num_heads=options.width // 32)
@@ -144,12 +150,13 @@ def main() -> None:
         "model": f"fashion_vit_patch{arch.patch_size}_{arch.image_size}",
         "architecture": json.dumps(arch.to_dict()),
         "normalisation": json.dumps({"mean": [fashion_mnist.MEAN], "std": [fashion_mnist.STD]}),
-        "training_command": shlex.join(["train_fashion_vit.py", *sys.argv[1:]]),
+        "training_command": command,
         "seed": str(options.seed),
         "data_set": "Fashion-MNIST (Debian package dataset-fashion-mnist)",
         "top1_percent": f"{top1:.2f}",
         "top1_images": "10000",
     })
+    Path(options.out).with_suffix(".checkpoint.pt").unlink(missing_ok=True)
     print(f"top-1 {top1:.2f} % on the 10 000 test images; written to {options.out}")
 
 

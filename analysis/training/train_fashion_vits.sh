@@ -16,4 +16,4 @@ mkdir -p "$out"
     --epochs 12 --learning-rate 5e-4 --shift 0 --weight-decay 0 --threads 1
 ./train_fashion_vit.py vat --from "$out/fashion_vit.safetensors" --out "$out/fashion_vit_vat.safetensors" \
     --epochs 4 --learning-rate 3e-4 --gamma 3 7 --shift 0 --weight-decay 0 --threads 1
-rm -f "$out/fashion_vit_stage1.safetensors" "$out"/fashion_vit*.checkpoint.pt
+rm -f "$out/fashion_vit_stage1.safetensors"

@@ -11,7 +11,7 @@ namespace {
 
 std::string duration(double seconds) {
     if (!std::isfinite(seconds)) return "?";
-    const auto whole = static_cast<long>(seconds + 0.5);
+    const long whole = std::lround(seconds);
     if (whole >= 86400) return fmt::format("{}d {:02}h", whole / 86400, whole / 3600 % 24);
     if (whole >= 3600) return fmt::format("{}h {:02}m", whole / 3600, whole / 60 % 60);
     return fmt::format("{}:{:02}", whole / 60, whole % 60);

@@ -15,7 +15,7 @@ namespace {
 const std::vector<std::string> surface_names{"top1_accuracy", "top1_accuracy_images_like_these",
                                              "top5_accuracy", "accuracy_drop", "snr_dB"};
 
-/// Axes of the grid, from the names of the dimension scales that the attribute "axes" lists.
+/// Axes of the grid: /axes lists the names of their coordinates in /surfaces.
 std::vector<Report::Axis> read_axes(const io::Hdf5File& file) {
     std::vector<Report::Axis> axes;
     for (const auto& name : file.read<std::string>("/axes")) {
@@ -32,12 +32,20 @@ std::vector<Report::Axis> read_axes(const io::Hdf5File& file) {
     return axes;
 }
 
-double fraction_correct(const io::Hdf5File& file, std::size_t images) {
+/// Of each reference, over the images that it has.
+std::vector<double> fractions_correct(const io::Hdf5File& file) {
     const auto labels = file.read<std::int32_t>("/labels");
     const auto predicted = file.read<std::int32_t>("/reference/class");
-    std::size_t correct = 0;
-    for (std::size_t i = 0; i < images; ++i) correct += labels[i] == predicted[i] ? 1 : 0;
-    return static_cast<double>(correct) / static_cast<double>(images);
+    std::vector<double> fractions;
+    for (std::size_t first = 0; first < predicted.size(); first += labels.size()) {
+        double correct = 0, there = 0;
+        for (std::size_t i = 0; i < labels.size(); ++i) {
+            there += predicted[first + i] >= 0 ? 1 : 0;
+            correct += predicted[first + i] == labels[i] ? 1 : 0;
+        }
+        fractions.push_back(correct / there);
+    }
+    return fractions;
 }
 
 std::string interval(const Estimate& e, double scale, int digits) {
@@ -120,7 +128,7 @@ Report read_report(const std::filesystem::path& results) {
     report.confidence = file.number_attribute("/", "confidence").at(0);
     report.images = file.shape("/image").at(0);
     report.trials = file.shape("/trial").at(0);
-    report.reference_top1 = fraction_correct(file, report.images);
+    report.reference_top1 = fractions_correct(file);
     report.axes = read_axes(file);
     for (const std::string& name : surface_names) {
         const auto bounds = file.read<double>("/surfaces/" + name);
@@ -133,9 +141,12 @@ Report read_report(const std::filesystem::path& results) {
 
 void print_report(const Report& report) {
     const double percent = 100 * report.confidence;
-    fmt::print("\n{}: {} images, {} trial{}{}; noise-free top-1 {:.2f} %\n", report.study, report.images,
-               report.trials, report.trials == 1 ? "" : "s", report.complete ? "" : ", UNFINISHED",
-               100 * report.reference_top1);
+    std::string clean;
+    for (const double fraction : report.reference_top1) {
+        clean += fmt::format("{}{:.2f}", clean.empty() ? "" : ", ", 100 * fraction);
+    }
+    fmt::print("\n{}: {} images, {} trial{}{}; noise-free top-1 {} %\n", report.study, report.images,
+               report.trials, report.trials == 1 ? "" : "s", report.complete ? "" : ", UNFINISHED", clean);
     const bool by_trial = report.trials > 1;
     fmt::print("\ntop-1 accuracy in % [{:.0f} % interval over {}]\n", percent,
                by_trial ? "trials, these images" : "images like these");

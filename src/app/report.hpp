@@ -21,7 +21,8 @@ struct Report {
     bool complete = false;
     double confidence = 0.95;
     std::size_t images = 0, trials = 0;
-    double reference_top1 = 0;  ///< fraction correct without noise, of the first reference
+    std::vector<double>
+        reference_top1;  ///< fraction correct without noise, of each reference; NaN if there is none yet
     std::vector<Axis> axes;
     std::map<std::string, std::vector<Estimate>> surfaces;  ///< by name, [point]
     std::size_t points() const;

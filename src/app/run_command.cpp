@@ -40,7 +40,7 @@ std::vector<WorkUnit> share_of(std::vector<WorkUnit> units, sweep::Part part, st
     return units;
 }
 
-/// What a rank has when it is ready to compute; the directory is rank 0's alone.
+/// What rank 0 has when it is ready; other ranks have the session's study and experiment alone.
 struct Ready {
     Session session;
     std::optional<sweep::RunDirectory> directory;
@@ -66,9 +66,12 @@ void expect_same_contents(std::span<const io::Record> records, const sweep::Work
 
 Ready prepare(const RunOptions& options, comm::Communicator& comm) {
     const sweep::Part part = parse_part(options.part);
-    Ready ready{
-        open_session(config::load_study(options.study.file, options.study.overrides)), std::nullopt, {}, 0};
-    if (comm.rank() != 0) return ready;
+    config::Study study = config::load_study(options.study.file, options.study.overrides);
+    if (comm.rank() != 0) {
+        auto experiment = load_experiment(study);
+        return {{std::move(study), std::move(experiment), {}}, std::nullopt, {}, 0};
+    }
+    Ready ready{open_session(std::move(study)), std::nullopt, {}, 0};
     const std::string& resolved = ready.session.study.resolved_toml;
     ready.directory = sweep::RunDirectory::open(
         options.directory, resolved,
@@ -77,6 +80,7 @@ Ready prepare(const RunOptions& options, comm::Communicator& comm) {
     for (const std::string& sentence : contents.damaged)
         fmt::print(stderr, "crossweep: warning: {}\n", sentence);
     expect_same_contents(contents.records, ready.session.workload, options.directory);
+    ready.directory->follow(resolved);
     const sweep::DoneRecords done = sweep::done_records(contents.records);
     ready.records_before = sweep::RecordTable(ready.session.workload, contents.records).succeeded();
     ready.units =
@@ -150,8 +154,9 @@ ExitCode conclude(const Ready& ready, const RunOptions& options, const sweep::Ru
     }
 
     ExitCode code = ExitCode::done;
-    if (summary.outcome == sweep::Outcome::interrupted) code = ExitCode::unfinished;
     if (!summary.failed.empty()) code = ExitCode::internal;
+    // What is left to do comes first: the next run may even mend what failed.
+    if (summary.outcome == sweep::Outcome::interrupted) code = ExitCode::unfinished;
     if (options.json) {
         fmt::print("{}\n", nlohmann::json{{"complete", complete},
                                           {"records", table.succeeded()},

@@ -2,31 +2,47 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "provenance.hpp"
 
 namespace crossweep::app {
 namespace {
 
 /// Hash of everything that decides the results of `point`, given the contents of its files.
-ContentHash point_key(const config::Settings& settings, const trial::LoadedModel& model,
+ContentHash point_key(const config::Settings& settings, const ContentHash& weights,
                       const ContentHash& images) {
-    std::string text = fmt::format("physics {}\nmodel {}\nimages {}\n", physics_version,
-                                   model.file.content_hash().hex(), images.hex());
+    std::string text =
+        fmt::format("physics {}\nmodel {}\nimages {}\n", physics_version, weights.hex(), images.hex());
     for (const auto& [key, value] : config::identity(settings)) text += fmt::format("{} = {}\n", key, value);
     return hash_text(text);
 }
 
 /// Hash of everything that decides a noise-free reference.
-ContentHash reference_key(const config::Settings& settings, const trial::LoadedModel& model,
+ContentHash reference_key(const config::Settings& settings, std::size_t heads, const ContentHash& weights,
                           const ContentHash& images) {
-    std::string text =
-        fmt::format("reference {}\nmodel {} heads {}\nimages {}\n", physics_version,
-                    model.file.content_hash().hex(), model.network.architecture().heads, images.hex());
+    std::string text = fmt::format("reference {}\nmodel {} heads {}\nimages {}\n", physics_version,
+                                   weights.hex(), heads, images.hex());
     for (const auto& [key, value] : config::identity(settings)) {
         // A random choice of images comes from the seed.
         if (key.starts_with("data.") || key == "study.seed") text += fmt::format("{} = {}\n", key, value);
     }
     return hash_text(text);
+}
+
+/// Points of a unit that takes about a minute at most: whoever stops a run waits for the units in hand.
+std::size_t points_of_a_minute(const trial::Experiment& experiment, std::size_t shard_images) {
+    // assumption: a core makes 4e10 noisy multiply-accumulates per second; only the size of units depends on
+    // it.
+    constexpr double multiply_accumulates_per_minute = 60 * 4e10;
+    std::size_t points = std::numeric_limits<std::size_t>::max();
+    for (std::size_t reference = 0; reference < experiment.references(); ++reference) {
+        const auto of_image = experiment.model(reference).network.architecture().multiply_accumulates();
+        const double of_point = static_cast<double>(of_image * shard_images);
+        points = std::min(points, static_cast<std::size_t>(multiply_accumulates_per_minute / of_point));
+    }
+    return std::max<std::size_t>(points, 1);
 }
 
 sweep::Column column(const std::string& name, const std::vector<config::KeyValue>& values) {
@@ -68,31 +84,40 @@ sweep::ResultAxis result_axis(const config::Axis& axis) {
 
 }  // namespace
 
+std::unique_ptr<trial::Experiment> load_experiment(const config::Study& study) {
+    std::vector<trial::PointParams> points;
+    for (const config::Point& point : study.points) points.push_back(point.settings.point());
+    return std::make_unique<trial::Experiment>(study.base.data, study.base.study.seed, std::move(points));
+}
+
 Session open_session(config::Study study) {
     Session session{std::move(study), nullptr, {}};
-    std::vector<trial::PointParams> points;
-    for (const config::Point& point : session.study.points) points.push_back(point.settings.point());
+    session.experiment = load_experiment(session.study);
     const config::Settings& base = session.study.base;
-    session.experiment = std::make_unique<trial::Experiment>(base.data, base.study.seed, std::move(points));
-
     const trial::Experiment& experiment = *session.experiment;
     const ContentHash images = experiment.image_set().content_hash();
+    std::vector<ContentHash> weights;
+    for (std::size_t reference = 0; reference < experiment.references(); ++reference) {
+        weights.push_back(experiment.model(reference).file.content_hash());
+    }
     sweep::Workload& workload = session.workload;
     for (std::uint32_t p = 0; p < experiment.points(); ++p) {
         const std::size_t reference = experiment.reference_of(PointId(p));
         workload.point_keys.push_back(
-            point_key(session.study.points[p].settings, experiment.model(reference), images));
+            point_key(session.study.points[p].settings, weights[reference], images));
         workload.group.push_back(reference);
         workload.is_reference.push_back(false);
     }
     for (std::size_t reference = 0; reference < experiment.references(); ++reference) {
-        workload.point_keys.push_back(reference_key(base, experiment.model(reference), images));
+        const std::size_t heads = experiment.model(reference).network.architecture().heads;
+        workload.point_keys.push_back(reference_key(base, heads, weights[reference], images));
         workload.group.push_back(reference);
         workload.is_reference.push_back(true);
     }
     workload.trials = base.study.trials;
     workload.shards = experiment.shards();
-    workload.points_per_unit = base.run.points_per_unit;
+    workload.points_per_unit = std::min<std::size_t>(base.run.points_per_unit,
+                                                     points_of_a_minute(experiment, base.data.shard_images));
     return session;
 }
 
@@ -109,6 +134,7 @@ sweep::StudyDescription describe(const Session& session, const std::string& comm
     for (const config::Axis& axis : session.study.axes) description.axes.push_back(result_axis(axis));
 
     std::vector<std::vector<config::KeyValue>> values;
+    values.reserve(session.study.points.size());
     for (const config::Point& point : session.study.points)
         values.push_back(config::key_values(point.settings));
     for (std::size_t key = 0; key < values.front().size(); ++key) {
@@ -124,6 +150,10 @@ sweep::StudyDescription describe(const Session& session, const std::string& comm
     description.references = experiment.references();
     for (std::uint32_t p = 0; p < experiment.points(); ++p) {
         description.reference_of_point.push_back(experiment.reference_of(PointId(p)));
+        const device::DeviceParams& device = experiment.params(PointId(p)).device;
+        const bool frozen = device.read_noise == device::ReadNoiseMode::frozen && device.read_noise_sigma > 0;
+        const bool chip = frozen || device.programming_noise_sigma > 0;
+        description.chip_noise.push_back(chip ? ChipNoise::present : ChipNoise::none);
     }
     return description;
 }

@@ -22,7 +22,10 @@ struct Session {
     sweep::Workload workload;
 };
 
-/// Load everything that `study` needs.
+/// Load what every rank computes with.
+std::unique_ptr<trial::Experiment> load_experiment(const config::Study& study);
+
+/// Load everything that `study` needs, and name its points: reads every byte of weights and images once.
 Session open_session(config::Study study);
 
 /// What results.h5 needs beyond the records. `command_line` is the one that made them.

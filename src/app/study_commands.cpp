@@ -1,7 +1,9 @@
 // crossweep check and plan: what a study is, before anything runs.
 #include <fmt/format.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "commands.hpp"
 #include "crossweep/trial/unit_runner.hpp"
@@ -10,17 +12,30 @@
 namespace crossweep::app {
 namespace {
 
-/// Seconds per image of each point of one unit, measured here on a few images; the last is the reference.
+/// Seconds per noisy image, mean over the points of `study`: measured here on a few images, once for every
+/// model and mode of read noise, which is what the time depends on.
 double measured_seconds_per_image(const config::Study& study, const trial::Experiment& experiment) {
     constexpr std::uint32_t few = 8;
     trial::DataParams data = study.base.data;
     data.count = std::min<std::uint32_t>(few, static_cast<std::uint32_t>(experiment.images().size()));
     data.shard_images = data.count;
-    const trial::Experiment sample(data, study.base.study.seed, {study.points.back().settings.point()});
-    trial::UnitRunner runner(sample, study.base.study.seed, study.base.run.batch_images);
-    const WorkUnit unit{TrialId(0), ShardId(0), {PointId(0)}};
-    runner.run(unit);  // the first makes the chip and warms the caches
-    return runner.run(unit).front().seconds / data.count;
+    std::map<std::tuple<std::size_t, device::ReadNoiseMode, bool>, double> seconds_of_kind;
+    double sum = 0;
+    for (std::uint32_t p = 0; p < experiment.points(); ++p) {
+        const trial::PointParams& params = experiment.params(PointId(p));
+        const auto [kind, is_new] =
+            seconds_of_kind.try_emplace({experiment.reference_of(PointId(p)), params.device.read_noise,
+                                         params.device.read_noise_sigma > 0});
+        if (is_new) {
+            const trial::Experiment sample(data, study.base.study.seed, {params});
+            trial::UnitRunner runner(sample, study.base.study.seed, study.base.run.batch_images);
+            const WorkUnit unit{TrialId(0), ShardId(0), {PointId(0)}};
+            runner.run(unit);  // the first makes the chip and warms the caches
+            kind->second = runner.run(unit).front().seconds / data.count;
+        }
+        sum += kind->second;
+    }
+    return sum / static_cast<double>(experiment.points());
 }
 
 /// Bytes per (point, trial, image) of predictions and per (point, trial, layer) of attention, plus labels.

@@ -75,8 +75,8 @@ void write_weights(const std::filesystem::path& path) {
         const Shape& shape = tensors[i].second;
         values.resize(elements(shape));
         linalg::fill_normal({1, 0}, {0, 0, i}, values);
-        const float scale =
-            shape.size() == 1 ? 0.02F : 1.0F / std::sqrt(static_cast<float>(elements(shape) / shape[0]));
+        const std::size_t inputs = elements(shape) / shape[0];
+        const float scale = shape.size() == 1 ? 0.02F : 1.0F / std::sqrt(static_cast<float>(inputs));
         for (float& value : values) value *= scale;
         out.write(reinterpret_cast<const char*>(values.data()),
                   static_cast<std::streamsize>(4 * values.size()));

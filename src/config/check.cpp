@@ -116,8 +116,11 @@ std::optional<Value> check_transform(const std::string& subject, const Node& nod
     return std::nullopt;
 }
 
-std::string absolute_text(const std::string& text, const Context& context) {
-    return text.empty() ? text : (context.directory / text).lexically_normal().string();
+/// Paths of a study are relative to its file, those of an override to where the command is given.
+std::string absolute_text(const Node& node, const Context& context) {
+    if (node.text.empty()) return node.text;
+    const auto base = node.place.is_override() ? std::filesystem::current_path() : context.directory;
+    return (base / node.text).lexically_normal().string();
 }
 
 /// The nearest key of a table, as a whole path.
@@ -173,7 +176,7 @@ std::optional<Value> check_value(const Key& key, const Node& node, Context& cont
     }
     if (field.kind == FieldKind::choice) return check_choice(subject, node, field, context);
     if (field.kind == FieldKind::transform_name) return check_transform(subject, node, context);
-    if (field.kind == FieldKind::path) return absolute_text(node.text, context);
+    if (field.kind == FieldKind::path) return absolute_text(node, context);
     if (!node.text.empty()) return node.text;
     report(subject, node, field, "is empty", context);
     return std::nullopt;

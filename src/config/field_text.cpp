@@ -14,6 +14,7 @@ namespace {
 
 std::string list_text(const std::vector<double>& numbers) {
     std::vector<std::string> texts;
+    texts.reserve(numbers.size());
     for (const double number : numbers) texts.push_back(number_text(number));
     return fmt::format("[{}]", fmt::join(texts, ", "));
 }

@@ -32,6 +32,7 @@ void Problems::throw_if_any() const {
     std::stable_sort(sorted.begin(), sorted.end(),
                      [](const Problem& a, const Problem& b) { return a.place < b.place; });
     std::vector<std::string> sentences;
+    sentences.reserve(sorted.size());
     for (const auto& problem : sorted) {
         sentences.push_back(fmt::format("{}: {}", text(problem.place), problem.sentence));
     }

@@ -60,15 +60,19 @@ double combined_degrees_of_freedom(double a, double of_a, double b, double of_b)
     return denominator > 0 ? (a + b) * (a + b) / denominator : of_a;
 }
 
-Estimate student_interval(double mean, double variance, double degrees_of_freedom, double confidence) {
-    const double half = student_quantile(std::max(1.0, degrees_of_freedom), confidence) * std::sqrt(variance);
+/// `images` that never differed bound how often they would: an interval of no width would claim certainty.
+Estimate student_interval(double mean, double variance, double degrees_of_freedom, double images,
+                          double confidence) {
+    const double half =
+        variance > 0 ? student_quantile(std::max(1.0, degrees_of_freedom), confidence) * std::sqrt(variance)
+                     : wilson_interval(0, images, confidence).high;
     return {mean - half, mean, mean + half};
 }
 
 }  // namespace
 
 TwoWayEstimate two_way_interval(std::span<const float> values, std::size_t trials, std::size_t images,
-                                double confidence) {
+                                ChipNoise chip_noise, double confidence) {
     if (trials == 0 || images == 0) return {{nan, nan, nan}, {nan, nan, nan}};
     const auto trial_count = static_cast<double>(trials), image_count = static_cast<double>(images);
     std::vector<double> by_trial(trials), by_image(images);
@@ -82,8 +86,10 @@ TwoWayEstimate two_way_interval(std::span<const float> values, std::size_t trial
     const double mean = mean_of(by_trial);
     if (images == 1) return {mean_interval(by_trial, confidence), {nan, mean, nan}};
     const double from_images = variance_of_mean(by_image);
-    if (trials == 1)
-        return {{nan, mean, nan}, student_interval(mean, from_images, image_count - 1, confidence)};
+    if (trials == 1) {
+        return {{nan, mean, nan},
+                student_interval(mean, from_images, image_count - 1, image_count, confidence)};
+    }
 
     double residual_squares = 0;
     for (std::size_t t = 0; t < trials; ++t) {
@@ -95,15 +101,15 @@ TwoWayEstimate two_way_interval(std::span<const float> values, std::size_t trial
     }
     const double residual_freedom = (trial_count - 1) * (image_count - 1);
     const double residual = residual_squares / residual_freedom / (trial_count * image_count);
-    // What trials scatter beyond the noise of single images is the chips' own.
-    const double of_chips = std::max(0.0, variance_of_mean(by_trial) - residual);
-    return {
-        student_interval(mean, residual + of_chips,
-                         combined_degrees_of_freedom(residual, residual_freedom, of_chips, trial_count - 1),
-                         confidence),
-        student_interval(mean, from_images + of_chips,
-                         combined_degrees_of_freedom(from_images, image_count - 1, of_chips, trial_count - 1),
-                         confidence)};
+    const double from_trials = variance_of_mean(by_trial);
+    const bool by_chip = chip_noise == ChipNoise::present;
+    const double of_chips = by_chip ? std::max(0.0, from_trials - residual) : 0.0;
+    const double freedom =
+        combined_degrees_of_freedom(from_images, image_count - 1, of_chips, trial_count - 1);
+    return {by_chip ? student_interval(mean, std::max(from_trials, residual), trial_count - 1, image_count,
+                                       confidence)
+                    : student_interval(mean, residual, residual_freedom, image_count, confidence),
+            student_interval(mean, from_images + of_chips, freedom, image_count, confidence)};
 }
 
 }  // namespace crossweep

@@ -11,8 +11,9 @@ namespace crossweep::io {
 namespace {
 
 /// Data sets up to this size are stored whole: chunks and compression would cost more than they save.
-constexpr std::size_t largest_contiguous_bytes = 64 * 1024;
-constexpr std::size_t largest_chunk_bytes = 1024 * 1024;  // HDF5's default chunk cache holds one such chunk
+constexpr std::size_t largest_contiguous_bytes = std::size_t{64} * 1024;
+constexpr std::size_t largest_chunk_bytes =
+    std::size_t{1024} * 1024;  // HDF5's default chunk cache holds one such chunk
 constexpr unsigned deflate_level = 4;
 
 Hdf5Identifier space_of(const std::vector<std::size_t>& shape, const Place& place) {
@@ -130,6 +131,13 @@ std::vector<std::size_t> Hdf5File::shape(const std::string& path) const {
     if (H5Sget_simple_extent_dims(opened.space.number(), extents.data(), nullptr) < 0)
         fail(place, Action::read);
     return {extents.begin(), extents.end()};
+}
+
+std::optional<std::size_t> Hdf5File::contiguous_offset(const std::string& path) const {
+    const Dataset opened = open_dataset(file_->number(), {path_, path});
+    const haddr_t offset = H5Dget_offset(opened.dataset.number());  // undefined for chunked and compact data
+    if (offset == HADDR_UNDEF) return std::nullopt;
+    return static_cast<std::size_t>(offset);
 }
 
 ElementKind Hdf5File::element_kind(const std::string& path) const {

@@ -9,8 +9,8 @@ namespace crossweep::io {
 namespace {
 
 Hdf5Identifier open_to_read(const Place& place) {
-    FileDescriptor(place.file,
-                   FileDescriptor::Mode::read);  // says better than HDF5 what is wrong with a name
+    // Says better than HDF5 what is wrong with a name.
+    const FileDescriptor readable(place.file, FileDescriptor::Mode::read);
     const Hdf5Identifier access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
     // Files are whole before they get their name, so readers need no locks, which parallel file systems may
     // refuse.
@@ -19,7 +19,7 @@ Hdf5Identifier open_to_read(const Place& place) {
 }
 
 Hdf5Identifier create_in_memory(const Place& place) {
-    constexpr std::size_t growth_bytes = 1024 * 1024;
+    constexpr std::size_t growth_bytes = std::size_t{1024} * 1024;
     const Hdf5Identifier access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
     H5Pset_fapl_core(access.number(), growth_bytes, 0);
     const Hdf5Identifier creation = ordered_group_properties(H5P_FILE_CREATE);

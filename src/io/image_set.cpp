@@ -129,7 +129,7 @@ void require_same_count(const std::filesystem::path& path, std::size_t images, s
 }
 
 void require_images(const std::filesystem::path& path, const ImageSet& set) {
-    if (!set.pixels.empty()) return;
+    if (!set.bytes().empty()) return;
     fail(path, fmt::format("holds no pixels (its images are {} x {} x {} x {}). Check which file it is.",
                            set.count, set.height, set.width, set.channels));
 }
@@ -198,14 +198,20 @@ void read_normalisation(const Hdf5File& file, const std::filesystem::path& path,
 
 }  // namespace
 
+std::span<const std::uint8_t> ImageSet::bytes() const {
+    if (!mapping) return pixels;
+    const auto mapped = mapping->bytes().subspan(mapping_offset, count * height * width * channels);
+    return {reinterpret_cast<const std::uint8_t*>(mapped.data()), mapped.size()};
+}
+
 std::span<const std::uint8_t> ImageSet::image(std::size_t index) const {
     CROSSWEEP_EXPECT(index < count);
     const std::size_t size = height * width * channels;
-    return std::span(pixels).subspan(index * size, size);
+    return bytes().subspan(index * size, size);
 }
 
 ContentHash ImageSet::content_hash() const {
-    const ContentHash of_pixels = hash_bytes(std::as_bytes(std::span(pixels)));
+    const ContentHash of_pixels = hash_bytes(std::as_bytes(bytes()));
     const ContentHash of_labels = hash_bytes(std::as_bytes(std::span(labels)));
     std::vector<std::uint64_t> parts{count,         height,         width,         channels,   of_pixels.high,
                                      of_pixels.low, of_labels.high, of_labels.low, mean.size()};
@@ -250,7 +256,16 @@ ImageSet read_hdf5_images(const std::filesystem::path& path) {
     set.labels = read_hdf5_labels(file, path);
     require_same_count(path, set.count, set.labels.size());
     read_normalisation(file, path, set);
-    set.pixels = file.read<std::uint8_t>("/images");
+    if (const auto offset = file.contiguous_offset("/images")) {
+        // Mapped, the ranks of a node share one copy, and images that a study leaves out cost nothing.
+        set.mapping = std::make_shared<const MappedFile>(path);
+        set.mapping_offset = *offset;
+        if (*offset + set.count * set.height * set.width * set.channels > set.mapping->bytes().size()) {
+            fail(path, "\"images\" reaches beyond the end of the file (it is truncated). Copy it again.");
+        }
+    } else {
+        set.pixels = file.read<std::uint8_t>("/images");
+    }
     require_images(path, set);
     return set;
 }

@@ -1,6 +1,6 @@
-// Compiled with -ffast-math (cmake: this file only), so that exp and erf become glibc's vector functions and
-// sums may be reordered. Infinities and NaNs are therefore not to be tested for here; the trial checks the
-// logits.
+// Compiled with -ffast-math (cmake: this file and peak.cpp only), so that exp and erf become glibc's vector
+// functions and sums may be reordered. Infinities and NaNs are therefore not to be tested for here; the trial
+// checks the logits.
 #include "crossweep/linalg/elementwise.hpp"
 
 #include <cmath>

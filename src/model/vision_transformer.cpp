@@ -99,7 +99,8 @@ void VisionTransformer::attend(std::size_t block, linalg::MatmulEngine& engine, 
 
     linalg::layer_norm(const_view(activations.residual), layer.norm1.weight, layer.norm1.bias,
                        architecture_.layer_norm_epsilon, view(activations.normalised));
-    engine.multiply(4 * block, const_view(activations.normalised), view(activations.qkv));
+    engine.multiply(weight_index(block, linalg::Role::query), const_view(activations.normalised),
+                    view(activations.qkv));
     linalg::add_bias(view(activations.qkv), layer.qkv_bias);
     const LayerId id(static_cast<std::uint32_t>(block));
     engine.write(id, architecture_.heads, const_view(columns_of(activations.qkv, width, width)),
@@ -114,7 +115,8 @@ void VisionTransformer::attend(std::size_t block, linalg::MatmulEngine& engine, 
                            columns_of(activations.attention, first, head_width));
     }
     if (observe) observe(id, const_view(activations.attention));
-    engine.multiply(4 * block + 1, const_view(activations.attention), view(activations.projected));
+    engine.multiply(weight_index(block, linalg::Role::projection), const_view(activations.attention),
+                    view(activations.projected));
     linalg::add_to_residual(const_view(activations.projected), layer.projection_bias,
                             view(activations.residual));
 }
@@ -126,9 +128,11 @@ void VisionTransformer::feed_forward(std::size_t block, linalg::MatmulEngine& en
                               static_cast<Index>(architecture_.mlp_width));
     linalg::layer_norm(const_view(activations.residual), layer.norm2.weight, layer.norm2.bias,
                        architecture_.layer_norm_epsilon, view(activations.normalised));
-    engine.multiply(4 * block + 2, const_view(activations.normalised), view(activations.hidden));
+    engine.multiply(weight_index(block, linalg::Role::mlp_in), const_view(activations.normalised),
+                    view(activations.hidden));
     linalg::add_bias_gelu(view(activations.hidden), layer.fc1_bias);
-    engine.multiply(4 * block + 3, const_view(activations.hidden), view(activations.projected));
+    engine.multiply(weight_index(block, linalg::Role::mlp_out), const_view(activations.hidden),
+                    view(activations.projected));
     linalg::add_to_residual(const_view(activations.projected), layer.fc2_bias, view(activations.residual));
 }
 

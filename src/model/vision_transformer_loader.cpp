@@ -41,6 +41,7 @@ class VisionTransformer::Loader {
 
     /// The elements of `name`; extents of 0 in `shape` are not known and fit anything.
     std::span<const float> floats(const std::string& name, const Shape& shape) {
+        asked_for_.insert(name);
         if (refused_.contains(name)) return {};
         const auto found = file_.tensors().find(name);
         if (found == file_.tensors().end()) {
@@ -68,6 +69,14 @@ class VisionTransformer::Loader {
         return values;
     }
 
+    /// Tensors that nobody asked for belong to another architecture, which would run wrongly without them.
+    void expect_no_others() {
+        for (const auto& [name, info] : file_.tensors()) {
+            if (!asked_for_.contains(name))
+                problem(fmt::format("tensor \"{}\" has no place in a ViT or DeiT", name));
+        }
+    }
+
     /// The file's "architecture" metadata, or an empty object.
     nlohmann::json metadata(const std::string& key) {
         const auto found = file_.metadata().find(key);
@@ -85,6 +94,7 @@ class VisionTransformer::Loader {
 
   private:
     const io::Safetensors& file_;
+    std::set<std::string> asked_for_;
     std::vector<std::string> problems_;
     std::set<std::string> refused_;  ///< tensors without the extents they were asked for
 };
@@ -150,9 +160,14 @@ VisionTransformer::VisionTransformer(const io::Safetensors& file, std::size_t he
         loader.problem(fmt::format(
             "pos_embed has {} tokens, which is not a square number of patches and a class token", a.tokens));
     }
-    if (a.width > 0 && (a.heads == 0 || a.width % a.heads != 0)) {
-        loader.problem(fmt::format("a width of {} does not divide into {} heads (set model.num_heads)",
-                                   a.width, a.heads));
+    const bool guessed = heads == 0 && !described.contains("num_heads");
+    if (a.width > 0 && (a.heads == 0 || a.width % a.heads != 0 || (guessed && a.width % 64 != 0))) {
+        loader.problem(
+            guessed ? fmt::format("a width of {} is no multiple of 64, so the heads cannot be guessed (set "
+                                  "model.num_heads)",
+                                  a.width)
+                    : fmt::format("a width of {} does not divide into {} heads (set model.num_heads)",
+                                  a.width, a.heads));
     }
 
     const auto D = static_cast<std::int64_t>(a.width), M = static_cast<std::int64_t>(a.mlp_width);
@@ -190,6 +205,7 @@ VisionTransformer::VisionTransformer(const io::Safetensors& file, std::size_t he
                            vector("mlp.fc2.bias", D)});
     }
     normalisation_ = normalisation_from(loader.metadata("normalisation"));
+    loader.expect_no_others();
     loader.throw_problems("Give an intact safetensors file of a timm ViT or DeiT with its published names.");
 }
 

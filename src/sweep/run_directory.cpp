@@ -74,9 +74,7 @@ RunDirectory RunDirectory::open(const fs::path& path, const std::string& study_t
                             "the study that it holds.",
                             path.string(), fmt::join(sentences, "\n  ")));
         }
-        // What may differ now, such as the number of trials, changes no record: the directory follows the
-        // latest run.
-        io::write_text_atomically(frozen, study_toml);
+        if (!fs::exists(frozen)) io::write_text_atomically(frozen, study_toml);
     });
     return directory;
 }
@@ -120,6 +118,12 @@ void RunDirectory::exclusively(const std::function<void()>& action) const {
     action();
 }
 
+void RunDirectory::follow(const std::string& study_toml) const {
+    exclusively([&] {
+        if (this->study_toml() != study_toml) io::write_text_atomically(path_ / "study.toml", study_toml);
+    });
+}
+
 std::string RunDirectory::study_toml() const {
     return io::read_text(path_ / "study.toml");
 }
@@ -127,8 +131,14 @@ std::string RunDirectory::study_toml() const {
 std::vector<fs::path> RunDirectory::segments() const {
     std::vector<fs::path> found;
     std::error_code error;
-    for (const auto& entry : fs::directory_iterator(path_ / "segments", error)) {
-        if (is_segment(entry.path())) found.push_back(entry.path());
+    for (fs::directory_iterator entry(path_ / "segments", error), end; !error && entry != end;
+         entry.increment(error)) {
+        if (is_segment(entry->path())) found.push_back(entry->path());
+    }
+    if (error) {
+        throw DataError(
+            fmt::format("{}: the segments cannot be listed ({}). Check the run directory, then start again.",
+                        (path_ / "segments").string(), error.message()));
     }
     std::sort(found.begin(), found.end());
     return found;

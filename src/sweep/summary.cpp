@@ -94,13 +94,15 @@ class Summariser {
             top5.push_back(correct_top5 / images);
             summary.images = static_cast<std::size_t>(images);
         }
-        summary.top1_accuracy = two_way_interval(correct, summary.trials, summary.images, study_.confidence);
+        summary.top1_accuracy = two_way_interval(correct, summary.trials, summary.images,
+                                                 study_.chip_noise[point], study_.confidence);
         summary.top1_accuracy.this_data_set = clamp_to_fraction(summary.top1_accuracy.this_data_set);
         summary.top1_accuracy.images_like_these = clamp_to_fraction(summary.top1_accuracy.images_like_these);
         summary.top5_accuracy = clamp_to_fraction(mean_interval(top5, study_.confidence));
-        summary.accuracy_drop =
-            has_reference ? two_way_interval(drop, summary.trials, summary.images, study_.confidence)
-                          : two_way_interval({}, 0, 0, study_.confidence);
+        summary.accuracy_drop = has_reference
+                                    ? two_way_interval(drop, summary.trials, summary.images,
+                                                       study_.chip_noise[point], study_.confidence)
+                                    : two_way_interval({}, 0, 0, study_.chip_noise[point], study_.confidence);
         add_snr(point, rectangle, summary);
         return summary;
     }

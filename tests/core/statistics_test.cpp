@@ -71,24 +71,27 @@ TEST(MeanInterval, of_identical_values_has_no_width) {
 }
 
 // Trials 2 and 4, images 4.5 and 1.5, residuals all 1/2 in size: V_image 2.25, V_trial 1, V_residual 1/4, so
-// the chips have 3/4. This data set: V = 1/4 + 3/4 with 1 / (1/16 + 9/16) = 1.6 degrees of freedom; images
-// like these: V = 2.25 + 0.75 with 9 / (2.25^2 + 0.75^2) = 1.6 degrees of freedom. t of 1.6 at
-// 0.975: 5.517245.
+// the chips have 3/4. With chip noise, this data set has V_trial with one degree of freedom (t at
+// 0.975: 12.7062), and images like these V = 2.25 + 0.75 with 9 / (2.25^2 + 0.75^2) = 1.6 degrees of freedom
+// (5.517245). Without, they have V_residual and V_image, both with one.
 TEST(TwoWayInterval, agrees_with_a_computation_by_hand) {
     const std::vector<float> values{3, 1, 6, 2};
-    const TwoWayEstimate estimate = two_way_interval(values, 2, 2, 0.95);
-    constexpr double quantile = 5.517245440727;
-    expect_estimate(estimate.this_data_set, 3 - quantile, 3, 3 + quantile, 1e-7);
-    const double half = quantile * std::sqrt(3.0);
-    expect_estimate(estimate.images_like_these, 3 - half, 3, 3 + half, 1e-7);
+    constexpr double student_1 = 12.706204736, student_1_6 = 5.517245440727;
+    const TwoWayEstimate chips = two_way_interval(values, 2, 2, ChipNoise::present, 0.95);
+    expect_estimate(chips.this_data_set, 3 - student_1, 3, 3 + student_1, 1e-7);
+    const double half = student_1_6 * std::sqrt(3.0);
+    expect_estimate(chips.images_like_these, 3 - half, 3, 3 + half, 1e-7);
+
+    const TwoWayEstimate inputs = two_way_interval(values, 2, 2, ChipNoise::none, 0.95);
+    expect_estimate(inputs.this_data_set, 3 - 0.5 * student_1, 3, 3 + 0.5 * student_1, 1e-7);
+    expect_estimate(inputs.images_like_these, 3 - 1.5 * student_1, 3, 3 + 1.5 * student_1, 1e-7);
 }
 
-// Trials 2/3 and 1, images 1, 1/2, 1: all three variances are 1/36, so that nothing is left to the chips.
-// Both intervals have a variance of 1/36 and 2 degrees of freedom: of the residual 1 x 2, of the images 3
-// - 1.
+// Trials 2/3 and 1, images 1, 1/2, 1: all three variances are 1/36. Without chip noise both intervals have 2
+// degrees of freedom: of the residual 1 x 2, of the images 3 - 1.
 TEST(TwoWayInterval, of_correctness_agrees_with_a_computation_by_hand) {
     const std::vector<float> correct{1, 0, 1, 1, 1, 1};
-    const TwoWayEstimate estimate = two_way_interval(correct, 2, 3, 0.95);
+    const TwoWayEstimate estimate = two_way_interval(correct, 2, 3, ChipNoise::none, 0.95);
     const double mean = 5.0 / 6, half = 4.302652729911 / 6;
     expect_estimate(estimate.this_data_set, mean - half, mean, mean + half, 1e-7);
     expect_estimate(estimate.images_like_these, mean - half, mean, mean + half, 1e-7);
@@ -96,7 +99,7 @@ TEST(TwoWayInterval, of_correctness_agrees_with_a_computation_by_hand) {
 
 TEST(TwoWayInterval, of_one_trial_is_that_of_its_images) {
     const std::vector<float> values{1, 0, 0, 1, 1};
-    const TwoWayEstimate estimate = two_way_interval(values, 1, 5, 0.95);
+    const TwoWayEstimate estimate = two_way_interval(values, 1, 5, ChipNoise::present, 0.95);
     const Estimate images = mean_interval(std::vector<double>(values.begin(), values.end()), 0.95);
     expect_estimate(estimate.images_like_these, images.low, images.best, images.high, 1e-12);
     EXPECT_EQ(estimate.this_data_set.best, estimate.images_like_these.best);
@@ -104,21 +107,25 @@ TEST(TwoWayInterval, of_one_trial_is_that_of_its_images) {
 }
 
 TEST(TwoWayInterval, of_one_image_says_nothing_about_others) {
-    const TwoWayEstimate estimate = two_way_interval(std::vector<float>{1, 2, 3}, 3, 1, 0.95);
+    const TwoWayEstimate estimate =
+        two_way_interval(std::vector<float>{1, 2, 3}, 3, 1, ChipNoise::present, 0.95);
     EXPECT_NEAR(estimate.this_data_set.best, 2, 1e-12);
     EXPECT_LT(estimate.this_data_set.low, 2);
     EXPECT_TRUE(std::isnan(estimate.images_like_these.low) && std::isnan(estimate.images_like_these.high));
 }
 
-TEST(TwoWayInterval, of_identical_values_has_no_width) {
-    const TwoWayEstimate estimate = two_way_interval(std::vector<float>(12, 1.0F), 3, 4, 0.95);
-    expect_estimate(estimate.this_data_set, 1, 1, 1, 1e-12);
-    expect_estimate(estimate.images_like_these, 1, 1, 1, 1e-12);
+TEST(TwoWayInterval, of_identical_values_is_no_certainty) {
+    const TwoWayEstimate estimate =
+        two_way_interval(std::vector<float>(12, 1.0F), 3, 4, ChipNoise::present, 0.95);
+    const double half = wilson_interval(0, 4, 0.95).high;
+    EXPECT_GT(half, 0.1);
+    expect_estimate(estimate.this_data_set, 1 - half, 1, 1 + half, 1e-12);
+    expect_estimate(estimate.images_like_these, 1 - half, 1, 1 + half, 1e-12);
 }
 
 TEST(TwoWayInterval, of_nothing_is_unknown) {
-    EXPECT_TRUE(std::isnan(two_way_interval({}, 0, 5, 0.95).images_like_these.best));
-    EXPECT_TRUE(std::isnan(two_way_interval({}, 5, 0, 0.95).this_data_set.best));
+    EXPECT_TRUE(std::isnan(two_way_interval({}, 0, 5, ChipNoise::none, 0.95).images_like_these.best));
+    EXPECT_TRUE(std::isnan(two_way_interval({}, 5, 0, ChipNoise::none, 0.95).this_data_set.best));
 }
 
 /// Deviations of the random effects: value = trial + image + both, each normal with mean zero.
@@ -132,9 +139,9 @@ struct Coverage {
 };
 
 constexpr int experiments = 4000;
-constexpr std::size_t trials = 8, images = 40;
+constexpr std::size_t images = 40;
 
-Coverage coverage_of(const Effects& effects) {
+Coverage coverage_of(const Effects& effects, std::size_t trials, ChipNoise chip_noise) {
     std::mt19937_64 generator(20240610);
     std::normal_distribution<double> normal;
     const auto holds = [](const Estimate& estimate, double truth) {
@@ -158,7 +165,7 @@ Coverage coverage_of(const Effects& effects) {
                 by_image[i] += value / static_cast<double>(trials);
             }
         }
-        const TwoWayEstimate estimate = two_way_interval(values, trials, images, 0.95);
+        const TwoWayEstimate estimate = two_way_interval(values, trials, images, chip_noise, 0.95);
         coverage.this_data_set += holds(estimate.this_data_set, mean_of_images);
         coverage.images_like_these += holds(estimate.images_like_these, 0);
         coverage.images_alone += holds(mean_interval(by_image, 0.95), 0);
@@ -167,22 +174,44 @@ Coverage coverage_of(const Effects& effects) {
 }
 
 // 4000 experiments: standard error of a coverage of 95 % is 0.34 %; five of them (alpha = 6e-7) are 1.7 %.
-// Neither interval is exact, as their degrees of freedom are estimates: that may cost another 1.5 %. A
-// variance of the chips that comes out negative counts as zero, so that they hold more than they say where
-// chips are alike.
-TEST(TwoWayInterval, holds_the_truth_as_often_as_it_says) {
-    for (const Effects& effects :
-         {Effects{1, 1, 1}, Effects{0.3, 1, 1}, Effects{0, 1, 1}, Effects{0.5, 0.1, 1}}) {
-        const Coverage coverage = coverage_of(effects);
+constexpr double allowance = 0.017;
+
+TEST(TwoWayInterval, of_chips_holds_the_truth_as_often_as_it_says_from_two_trials_on) {
+    for (const std::size_t trials : {2U, 3U, 8U}) {
+        for (const double of_trial : {0.0, 0.1, 0.3, 1.0}) {
+            const Coverage coverage = coverage_of({of_trial, 1, 1}, trials, ChipNoise::present);
+            EXPECT_GT(coverage.this_data_set, 0.95 - allowance) << trials << ' ' << of_trial;
+        }
+        const Coverage coverage = coverage_of({1, 1, 1}, trials, ChipNoise::present);
+        EXPECT_LT(coverage.this_data_set, 0.95 + allowance) << "wider than it says: " << trials;
+    }
+}
+
+TEST(TwoWayInterval, of_inputs_alone_holds_the_truth_as_often_as_it_says) {
+    for (const std::size_t trials : {2U, 3U, 8U}) {
+        const Coverage coverage = coverage_of({0, 1, 1}, trials, ChipNoise::none);
         for (const double held : {coverage.this_data_set, coverage.images_like_these}) {
-            EXPECT_GT(held, 0.95 - 0.032) << effects.trial << ' ' << effects.image;
-            EXPECT_LT(held, 0.985) << effects.trial << ' ' << effects.image;
+            EXPECT_GT(held, 0.95 - allowance) << trials;
+            EXPECT_LT(held, 0.95 + allowance) << trials;
         }
     }
 }
 
-TEST(TwoWayInterval, interval_that_leaves_out_the_trials_is_found_out) {
-    EXPECT_LT(coverage_of({1, 1, 1}).images_alone, 0.95 - 0.032);
+// Degrees of freedom are estimates here: that may cost another 1.5 %. A variance of the chips that comes out
+// negative counts as zero, so that the interval holds more than it says where chips are alike.
+TEST(TwoWayInterval, of_images_and_chips_holds_the_truth_as_often_as_it_says) {
+    for (const Effects& effects :
+         {Effects{1, 1, 1}, Effects{0.3, 1, 1}, Effects{0, 1, 1}, Effects{0.5, 0.1, 1}}) {
+        const Coverage coverage = coverage_of(effects, 8, ChipNoise::present);
+        EXPECT_GT(coverage.images_like_these, 0.95 - allowance - 0.015)
+            << effects.trial << ' ' << effects.image;
+        EXPECT_LT(coverage.images_like_these, 0.985) << effects.trial << ' ' << effects.image;
+    }
+}
+
+TEST(TwoWayInterval, that_leaves_out_the_trials_is_found_out) {
+    EXPECT_LT(coverage_of({1, 1, 1}, 8, ChipNoise::present).images_alone, 0.95 - allowance);
+    EXPECT_LT(coverage_of({1, 1, 1}, 8, ChipNoise::none).this_data_set, 0.95 - allowance);
 }
 
 }  // namespace

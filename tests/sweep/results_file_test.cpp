@@ -39,6 +39,7 @@ StudyDescription described() {
     study.points = 6;
     study.references = 2;
     study.reference_of_point = {0, 0, 0, 1, 1, 0};
+    study.chip_noise.assign(6, ChipNoise::none);
     return study;
 }
 

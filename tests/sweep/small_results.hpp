@@ -21,6 +21,7 @@ struct SmallResults {
         study.shard_images = 2;
         study.points = study.references = 1;
         study.reference_of_point = {0};
+        study.chip_noise = {ChipNoise::present};
         add(0, 0, 0, {0, 1}, 2, {60, 6}, {0.6, 0.6});
         add(0, 0, 1, {2, 0}, 2, {40, 4}, {0.4, 0.4});
         add(0, 1, 0, {0, 0}, 1, {5, 0.5}, {0.5, 0.5});

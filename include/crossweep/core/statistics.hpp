@@ -18,21 +18,25 @@ Estimate wilson_interval(double successes, double count, double confidence);
 /// Student's t interval of the mean of `values`; one value gives no interval (NaN bounds).
 Estimate mean_interval(std::span<const double> values, double confidence);
 
+/// Whether draws are shared by all images of a trial (frozen noise of a chip), or every image has its own.
+enum class ChipNoise { none, present };
+
 /// How sure a figure is about two different questions.
 struct TwoWayEstimate {
     Estimate this_data_set;      ///< the same images, other chips and noise
     Estimate images_like_these;  ///< other images, other chips and noise
 };
 
-/// Mean of `values[trial * images + image]` (0/1 correctness, or a paired difference of two such) with both
-/// intervals.
+/// Mean of `values[trial * images + image]`, in [-1, 1] (0/1 correctness, or a paired difference of two
+/// such), with both intervals, as crossed random effects of trial and image (Cameron, Gelbach & Miller 2011,
+/// J. Bus. Econ. Stat. 29, 238).
 ///
-/// Crossed random effects of trial (chip) and image, each variance from its own scatter (Cameron, Gelbach &
-/// Miller 2011, J. Bus. Econ. Stat. 29, 238): per-input noise is the residual, with images as the unit; chips
-/// are what trials scatter beyond it, with trials as the unit. Student's t with Satterthwaite's degrees of
-/// freedom. this_data_set: residual and chips, NaN bounds for one trial. images_like_these: images (with
-/// their noise) and chips.
+/// this_data_set: without chip noise the images are the unit, and the scatter of one image between trials
+/// gives the variance; with it the trials are, with Student's t on trials - 1 (and no less than the former).
+/// NaN bounds for one trial. images_like_these: scatter between images, plus what trials scatter beyond the
+/// noise of single images; Satterthwaite's degrees of freedom. No scatter at all is no certainty: then the
+/// bound is Wilson's for no success among the images.
 TwoWayEstimate two_way_interval(std::span<const float> values, std::size_t trials, std::size_t images,
-                                double confidence);
+                                ChipNoise chip_noise, double confidence);
 
 }  // namespace crossweep

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,6 +43,8 @@ class Hdf5File {
     std::vector<T> read(const std::string& path) const;
     std::vector<std::size_t> shape(const std::string& path) const;
     ElementKind element_kind(const std::string& path) const;
+    /// Where in the file the elements of a data set stand in one piece, as they are; nothing if they do not.
+    std::optional<std::size_t> contiguous_offset(const std::string& path) const;
     bool contains(const std::string& path) const;
     /// Names of the members of a group, sorted.
     std::vector<std::string> members(const std::string& group) const;

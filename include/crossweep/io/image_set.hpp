@@ -4,22 +4,28 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "crossweep/core/content_hash.hpp"
+#include "crossweep/io/mapped_file.hpp"
 
 namespace crossweep::io {
 
 /// Images [count, height, width, channels], uint8, with one label each.
 struct ImageSet {
     std::size_t count = 0, height = 0, width = 0, channels = 0;
-    std::vector<std::uint8_t> pixels;
+    std::vector<std::uint8_t> pixels;           ///< empty if the pixels are mapped
+    std::shared_ptr<const MappedFile> mapping;  ///< the file, if it holds the pixels in one piece
+    std::size_t mapping_offset = 0;             ///< of the first pixel
     std::vector<std::int32_t> labels;
-    /// Per channel, of pixels scaled to [0, 1]; empty if the file does not say.
-    std::vector<double> mean, std;
+    std::vector<double> mean,
+        std;  ///< per channel, of pixels scaled to [0, 1]; empty if the file does not say
 
+    /// All pixels, wherever they are.
+    std::span<const std::uint8_t> bytes() const;
     std::span<const std::uint8_t> image(std::size_t index) const;
     /// Hash of shape, pixels, labels and normalisation.
     ContentHash content_hash() const;

@@ -48,6 +48,13 @@ struct Activations {
     linalg::Matrix patches, residual, normalised, qkv, scores, attention, projected, hidden;
 };
 
+/// Place of a weight among `stationary_weights`: qkv (by its first role, query), projection, fc1, fc2 of each
+/// block.
+constexpr std::size_t weight_index(std::size_t block, linalg::Role first_role) {
+    const auto role = static_cast<std::size_t>(first_role);
+    return 4 * block + (role == 0 ? 0 : role - static_cast<std::size_t>(linalg::Role::value));
+}
+
 class VisionTransformer {
   public:
     /// Read the architecture from shapes and metadata and check every tensor. `heads` of 0: the metadata's

@@ -42,6 +42,7 @@ struct StudyDescription {
     std::size_t points = 0;             ///< without the references, which follow them in the workload
     std::size_t references = 0;
     std::vector<std::size_t> reference_of_point;
+    std::vector<ChipNoise> chip_noise;  ///< [point]
 };
 
 /// The records of a study laid out by point, trial and shard; null where there is none.

@@ -41,6 +41,9 @@ class RunDirectory {
     const std::filesystem::path& path() const { return path_; }
     std::filesystem::path results() const { return path_ / "results.h5"; }
     std::string study_toml() const;
+    /// Store `study_toml`, which differs from the frozen study in nothing that decides results, such as more
+    /// trials.
+    void follow(const std::string& study_toml) const;
 
     /// Run `action` while no other process does so here: for files that the jobs of a directory share.
     void exclusively(const std::function<void()>& action) const;
