@@ -4,17 +4,19 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+unset OMP_NUM_THREADS  # nproc would take it for the number of cores
 study=${1:-configs/quickstart.toml}
 out=${2:-runs/$(basename "$study" .toml)}
+cores=$(nproc)
 
 jobs/install_packages.sh jobs/packages.txt
 cmake --preset release -DCROSSWEEP_TESTS=OFF >build.log 2>&1 || { cat build.log; exit 1; }
 echo "Building (a few minutes the first time)"
-cmake --build --preset release -j "$(nproc)" >>build.log 2>&1 || { tail -n 50 build.log; exit 1; }
+cmake --build --preset release -j "$cores" >>build.log 2>&1 || { tail -n 50 build.log; exit 1; }
 rm -f build.log
 
 # Inside containers and virtual machines one is often root; one rank per core.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
 # Where a core has two hardware threads, nproc counts both, which Open MPI would not take for slots.
-mpirun -n "$(nproc)" --oversubscribe --bind-to none build/release/bin/crossweep run "$study" --out "$out"
+mpirun -n "$cores" --oversubscribe --bind-to none build/release/bin/crossweep run "$study" --out "$out"
 /usr/bin/python3 analysis/plot_results.py "$out/results.h5" --out "$out/plots"

@@ -35,7 +35,8 @@ to the study, so that its points stay paired, and run settings change no result.
 
 ## Overrides
 
-`--set key=value` sets any key from the command line, after the file. Values are TOML; bare words are texts:
+`--set key=value` sets any key from the command line, after the file. Values are TOML, bare words are texts, and
+paths are relative to where the command is given:
 
 ```
 --set device.g_max_S=2e-5 --set device.clamp=window

@@ -349,9 +349,18 @@ def test_merge_of_an_unfinished_run_exits_75_unless_partial(study, tmp_path):
 
 def test_replay_of_a_record_that_is_not_in_the_study_is_refused(study, tmp_path):
     crossweep("run", study, "--out", tmp_path / "run")
-    refused = crossweep("replay", tmp_path / "run", "--point", 4, "--trial", 0, "--shard", 0)
-    assert_refused(refused, tmp_path, USAGE, "point 4, trial 0, shard 0 is not in the study of 4 points, 2 trials and 2 "
+    refused = crossweep("replay", tmp_path / "run", "--point", 5, "--trial", 0, "--shard", 0)
+    assert_refused(refused, tmp_path, USAGE, "point 5, trial 0, shard 0 is not in the study of 4 points, 2 trials and 2 "
                                              "shards, counted from 0.")
+
+
+def test_other_weights_under_the_same_settings_are_refused_and_harm_nothing(study, tmp_path):
+    crossweep("run", study, "--out", tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    tiny_study.write_weights(tmp_path / "other.safetensors", tiny_study.weights(seed=9))
+    refused = crossweep("run", study, "--out", tmp_path / "run", "--set", f"model.weights={tmp_path}/other.safetensors")
+    assert refused.returncode == DATA and "other contents of the weights" in refused.stderr
+    assert {path: path.read_bytes() for path in before} == before
 
 
 @pytest.mark.parametrize("below", ["", "/run"])

@@ -232,5 +232,16 @@ TEST_F(ImageSetFiles, content_hash_covers_shape_pixels_labels_and_normalisation)
     EXPECT_NE(others[3].content_hash(), others[4].content_hash());
 }
 
+TEST_F(ImageSetFiles, pixels_in_one_piece_are_mapped_and_equal_those_in_chunks) {
+    const auto path = hdf5_with(std::vector<std::int32_t>{1, 2}, [](Hdf5File&) {});
+    const ImageSet mapped = read_images(path, {});
+    EXPECT_TRUE(mapped.mapping != nullptr && mapped.pixels.empty());
+    ImageSet copied = mapped;
+    copied.pixels.assign(mapped.bytes().begin(), mapped.bytes().end());
+    copied.mapping.reset();
+    EXPECT_EQ(copied.content_hash(), mapped.content_hash());
+    EXPECT_EQ(mapped.image(1)[0], 250);
+}
+
 }  // namespace
 }  // namespace crossweep::io

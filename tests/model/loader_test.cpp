@@ -83,6 +83,15 @@ TEST_F(Loader, missing_tensor_that_gives_the_sizes_is_the_only_one_named) {
     }
 }
 
+TEST_F(Loader, tensors_of_another_architecture_are_refused) {
+    const std::string error = error_after([&](SafetensorsText& file) {
+        file.tensors["blocks.0.ls1.gamma"] = {{32}, std::vector<float>(32, 0.1F)};
+        file.tensors["norm_pre.weight"] = {{32}, std::vector<float>(32, 1.0F)};
+    });
+    EXPECT_THAT(error, AllOf(HasSubstr("tensor \"blocks.0.ls1.gamma\" has no place in a ViT or DeiT\n"),
+                             HasSubstr("tensor \"norm_pre.weight\" has no place in a ViT or DeiT\n")));
+}
+
 TEST_F(Loader, sizes_of_zero_are_refused) {
     const std::string error = error_after([&](SafetensorsText& file) {
         file.tensors.at("head.weight") = {{0, 32}, {}};
@@ -98,7 +107,8 @@ TEST_F(Loader, heads_that_do_not_divide_the_width_are_refused) {
 
 TEST_F(Loader, without_a_number_of_heads_a_head_is_64_wide) {
     const auto without_metadata = [](SafetensorsText& file) { file.metadata.clear(); };
-    EXPECT_THAT(error_after(without_metadata), HasSubstr("a width of 32 does not divide into 0 heads"));
+    EXPECT_THAT(error_after(without_metadata),
+                HasSubstr("a width of 32 is no multiple of 64, so the heads cannot be guessed"));
     EXPECT_EQ(architecture_after(without_metadata, 4).heads, 4U);
 }
 

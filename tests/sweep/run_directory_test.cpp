@@ -46,12 +46,21 @@ std::vector<io::Record> some_records(const Workload& workload, std::size_t first
     return {all.begin() + static_cast<long>(first), all.begin() + static_cast<long>(first + count)};
 }
 
-TEST_F(RunDirectoryTest, holds_the_study_that_opened_it_last_of_those_that_give_the_same_records) {
+TEST_F(RunDirectoryTest, keeps_its_study_until_it_is_told_to_follow_another_that_gives_the_same_records) {
     open();
-    EXPECT_EQ(RunDirectory::read(path_).study_toml(), "seed = 1\n");
-    RunDirectory::open(path_, "seed = 1 # more trials\n", no_differences, {});
-    EXPECT_EQ(RunDirectory::read(path_).study_toml(), "seed = 1 # more trials\n");
+    const std::string more = "seed = 1 # more trials\n";
+    const RunDirectory directory = RunDirectory::open(path_, more, no_differences, {});
+    EXPECT_EQ(directory.study_toml(), "seed = 1\n");
+    directory.follow(more);
+    EXPECT_EQ(RunDirectory::read(path_).study_toml(), more);
     EXPECT_EQ(RunDirectory::read(path_).results(), path_ / "results.h5");
+}
+
+TEST_F(RunDirectoryTest, does_not_take_segments_that_cannot_be_listed_for_none) {
+    open();
+    std::filesystem::remove_all(path_ / "segments");
+    EXPECT_THAT(io::data_error_of([&] { RunDirectory::read(path_).load(); }),
+                testing::HasSubstr("segments: the segments cannot be listed"));
 }
 
 TEST_F(RunDirectoryTest, refuses_another_study_and_says_what_differs) {

@@ -90,7 +90,7 @@ TEST(Summary, of_a_complete_study_is_as_worked_out_by_hand) {
     const PointSummary summary = summary_of(SmallResults());
     EXPECT_EQ(summary.images, 4);
     EXPECT_EQ(summary.trials, 2);
-    // sqrt(1/48 + 1/24) = 1/4, 27/13 degrees of freedom: t = 0.810547 (SciPy).
+    // Trials are the unit: sqrt(1/16) = 1/4, one degree of freedom: t = 1.
     expect_near(summary.top1_accuracy.this_data_set, 0.25, 0.5, 0.75);
     // sqrt(1/24 + 1/24), 3 degrees of freedom: t = 0.764892.
     expect_near(summary.top1_accuracy.images_like_these, 0.5 - 0.2208054, 0.5, 0.5 + 0.2208054);

@@ -162,7 +162,7 @@ INSTANTIATE_TEST_SUITE_P(
                "data.mean and data.std."},
         Misfit{"heads", [](TinyStudy& study) { study.model.num_heads = 3; },
                "WEIGHTS: a width of 16 does not divide into 3 heads (set model.num_heads)\n"
-               "Give a safetensors file of a timm ViT or DeiT with its published names."}),
+               "Give an intact safetensors file of a timm ViT or DeiT with its published names."}),
     [](const auto& misfit) { return std::string(misfit.param.name); });
 
 }  // namespace
