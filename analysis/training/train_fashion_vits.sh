@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train both shipped models from nothing: about two hours on one core, less on more. Interrupted, the same command goes
+# Train both shipped models from nothing: about an hour on one core. Interrupted, the same command goes
 # on from the last epoch.
 #   ./train_fashion_vits.sh [FOLDER]
 #

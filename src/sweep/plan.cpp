@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace crossweep::sweep {
 namespace {
@@ -38,12 +39,18 @@ std::size_t Workload::records() const {
 }
 
 std::vector<WorkUnit> plan_units(const Workload& workload, const DoneRecords& done) {
+    // Points that do not differ in anything that decides results share their records: one of them is
+    // computed.
+    std::set<ContentHash> seen;
+    std::vector<bool> repeats;
+    for (const ContentHash& key : workload.point_keys) repeats.push_back(!seen.insert(key).second);
+
     std::vector<WorkUnit> units;
     for (std::uint32_t trial = 0; trial < workload.trials; ++trial) {
         for (std::uint32_t shard = 0; shard < workload.shards; ++shard) {
             std::map<std::size_t, Missing> by_group;
             for (std::size_t point = 0; point < workload.point_keys.size(); ++point) {
-                if (workload.is_reference[point] && trial > 0) continue;
+                if (repeats[point] || (workload.is_reference[point] && trial > 0)) continue;
                 if (done.contains({workload.point_keys[point], trial, shard})) continue;
                 Missing& missing = by_group[workload.group[point]];
                 const PointId id(static_cast<std::uint32_t>(point));

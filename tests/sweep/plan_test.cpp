@@ -39,6 +39,14 @@ TEST(Plan, covers_every_record_once) {
     for (const auto& [key, times] : count) EXPECT_EQ(times, 1);
 }
 
+TEST(Plan, computes_points_that_share_a_key_once) {
+    Workload workload = coin_workload();
+    workload.point_keys[1] = workload.point_keys[0];
+    const auto count = computed(workload, plan_units(workload));
+    EXPECT_EQ(count.size(), workload.records() - workload.trials * workload.shards);
+    for (const auto& [key, times] : count) EXPECT_EQ(times, 1);
+}
+
 TEST(Plan, computes_references_in_the_first_trial_only) {
     const Workload workload = coin_workload();
     for (const WorkUnit& unit : plan_units(workload)) {
