@@ -177,8 +177,8 @@ std::vector<Field> device_fields() {
          "= 1. Assumption: off, as in ClipFormer.", result},
         {in, "clamp", choice, at<&S::device, &P::clamp>(), {}, {"none", "non_negative", "window"},
          "limits of a noisy conductance",
-         "Not limited, kept from below 0, or kept inside [G_min, G_max]. Assumption: none; the paper does "
-         "not say.", result},
+         "Not limited, kept from below 0, or kept inside [G_min, G_max]. Noise that is fresh at every read is never "
+         "limited: it is drawn per output. Assumption: none; the paper does not say.", result},
     };
 }
 
@@ -234,7 +234,8 @@ std::vector<Field> run_fields() {
     constexpr auto in = "run";
     return {
         {in, "segment_s", real, at<&S::run, &P::segment_s>(), above(0), {}, "time in seconds",
-         "Finished records are written at least this often; a killed run loses no more.", bookkeeping},
+         "Finished records are written at least this often; a killed run loses no more, and the units in hand.",
+         bookkeeping},
         {in, "time_budget_s", real, at<&S::run, &P::time_budget_s>(), at_least(0), {}, "time in seconds",
          "Stop before this time is over and exit 75 (resume); 0: until SLURM_JOB_END_TIME, if that is set.",
          bookkeeping},
@@ -242,7 +243,8 @@ std::vector<Field> run_fields() {
          "Images that share one noise-free reference in memory.", bookkeeping},
         {in, "points_per_unit", integer, at<&S::run, &P::points_per_unit>(), positive_count, {},
          "points per unit of work",
-         "Largest group of points evaluated on one batch.", bookkeeping},
+         "Largest group of points evaluated on one batch; fewer if their unit would take over a minute.",
+         bookkeeping},
         {in, "max_failed_units", integer, at<&S::run, &P::max_failed_units>(), any_count, {},
          "number of units",
          "Stop when more units than this have failed.", bookkeeping},

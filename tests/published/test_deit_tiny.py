@@ -50,6 +50,10 @@ def published() -> list[dict]:
     return [row for row in csv.DictReader(lines) if row["transform"] != "clean"]
 
 
+_ROWS = published() if REFERENCE.exists() else []
+every_published_point = pytest.mark.parametrize("row", _ROWS, ids=[f"{r['gamma']}-{r['alpha']}-{r['beta']}" for r in _ROWS])
+
+
 def point_of(results, row: dict) -> int:
     keys = {"device.write_noise_factor": row["gamma"], "transform.alpha": row["alpha"], "transform.beta": row["beta"]}
     match = np.ones(results["point"].shape, bool)
@@ -76,14 +80,14 @@ def test_clean_accuracy_is_241_of_300(results):
     assert int((results["reference/class"][0] == results["labels"][:]).sum()) == 241
 
 
-@pytest.mark.parametrize("row", published() if REFERENCE.exists() else [], ids=lambda r: f"{r['gamma']}-{r['alpha']}-{r['beta']}")
+@every_published_point
 def test_accuracy_agrees_with_the_independent_implementation(results, row):
     point = point_of(results, row)
     correct = results["predictions/class"][point] == results["labels"][:]
     assert agrees(correct, float(row["top1"]) / 100)
 
 
-@pytest.mark.parametrize("row", published() if REFERENCE.exists() else [], ids=lambda r: f"{r['gamma']}-{r['alpha']}-{r['beta']}")
+@every_published_point
 def test_snr_agrees_with_the_independent_implementation(results, row):
     # Sums over 300 images x 197 tokens: the scatter between chips is below 0.1 dB, the reference draws 30 of them.
     point = point_of(results, row)

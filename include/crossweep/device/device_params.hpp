@@ -10,7 +10,8 @@ enum class ReadNoiseMode {
     frozen,    ///< drawn once per trial (weights) or once per write (K, V)
 };
 
-/// What keeps a noisy conductance physical.
+/// What keeps a noisy conductance physical. Noise that is fresh at every read is drawn per output and never
+/// limited.
 enum class Clamp {
     none,          ///< nothing (assumption: the paper does not say)
     non_negative,  ///< never below zero
