@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "crossweep/device/noise.hpp"
 #include "provenance.hpp"
 
 namespace crossweep::app {
@@ -151,8 +152,7 @@ sweep::StudyDescription describe(const Session& session, const std::string& comm
     for (std::uint32_t p = 0; p < experiment.points(); ++p) {
         description.reference_of_point.push_back(experiment.reference_of(PointId(p)));
         const device::DeviceParams& device = experiment.params(PointId(p)).device;
-        const bool frozen = device.read_noise == device::ReadNoiseMode::frozen && device.read_noise_sigma > 0;
-        const bool chip = frozen || device.programming_noise_sigma > 0;
+        const bool chip = device::keeps_read_noise(device) || device.programming_noise_sigma > 0;
         description.chip_noise.push_back(chip ? ChipNoise::present : ChipNoise::none);
     }
     return description;

@@ -40,8 +40,8 @@ BehaviouralEngine::BehaviouralEngine(std::span<const linalg::StationaryWeight> w
       window_(device::conductance_window(device)),
       write_noise_(device::WriteNoise::of_written_operands(device)),
       read_noise_(device),
-      mode_(device.read_noise),
-      per_read_(device.read_noise == device::ReadNoiseMode::per_read && device.read_noise_sigma > 0) {}
+      per_read_(device::draws_at_every_read(device)),
+      kept_(device::keeps_read_noise(device)) {}
 
 void BehaviouralEngine::begin_image(ImageId image) {
     image_draw_ = image.value() + 1;
@@ -96,7 +96,7 @@ void BehaviouralEngine::write_operand(Role role, const ConstMatrixView& operand,
             draw(NoiseSite::operand_write, row);
             write_noise_(conductance_, normal_);
         }
-        if (mode_ == device::ReadNoiseMode::frozen && read_noise_.sigma() > 0) {
+        if (kept_) {
             draw(NoiseSite::operand_read, row);
             read_noise_(conductance_, normal_);
         }

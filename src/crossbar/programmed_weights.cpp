@@ -19,7 +19,7 @@ struct Programmer {
     ConductanceWindow window;
     device::WriteNoise programming;
     device::ReadNoise read;
-    ReadNoiseMode mode;
+    bool per_read, kept;  ///< when read noise is drawn: at every read, or here and now
     StreamKey key;
     std::vector<float> conductance, normal;
 
@@ -40,7 +40,7 @@ struct Programmer {
             draw(NoiseSite::weight_programming, layer, role, row);
             programming(conductance, normal);
         }
-        if (mode == ReadNoiseMode::frozen && read.sigma() > 0) {
+        if (kept) {
             draw(NoiseSite::weight_read, layer, role, row);
             read(conductance, normal);
         }
@@ -50,10 +50,9 @@ struct Programmer {
 ProgrammedWeight program(const linalg::StationaryWeight& weight, Programmer& programmer) {
     const Index inputs = weight.matrix.cols();
     const Index outputs = weight.matrix.rows() / static_cast<Index>(weight.parts);
-    const bool per_read = programmer.mode == ReadNoiseMode::per_read && programmer.read.sigma() > 0;
     ProgrammedWeight result;
     result.mean.resize(weight.matrix.rows(), inputs);
-    if (per_read) result.squared_amplitude.resize(weight.matrix.rows(), inputs);
+    if (programmer.per_read) result.squared_amplitude.resize(weight.matrix.rows(), inputs);
 
     BandScale band;
     for (std::size_t part = 0; part < weight.parts; ++part) {
@@ -70,7 +69,7 @@ ProgrammedWeight program(const linalg::StationaryWeight& weight, Programmer& pro
             programmer.program_row(wanted, band, weight.layer, role, row);
             to_weight(programmer.conductance, wanted, band.scale(), programmer.window,
                       linalg::row_of(result.mean, first + row));
-            if (per_read) {
+            if (programmer.per_read) {
                 to_squared_amplitude(programmer.conductance, band.scale(), programmer.window,
                                      linalg::row_of(result.squared_amplitude, first + row));
             }
@@ -88,7 +87,8 @@ std::vector<ProgrammedWeight> program_weights(std::span<const linalg::Stationary
                           device::conductance_window(device),
                           device::WriteNoise::of_programming(device),
                           device::ReadNoise(device),
-                          device.read_noise,
+                          device::draws_at_every_read(device),
+                          device::keeps_read_noise(device),
                           key,
                           {},
                           {}};

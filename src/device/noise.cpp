@@ -38,6 +38,14 @@ ConductanceWindow conductance_window(const DeviceParams& params) {
     return {static_cast<float>(params.g_max_S / params.on_off_ratio), static_cast<float>(params.g_max_S)};
 }
 
+bool draws_at_every_read(const DeviceParams& params) {
+    return params.read_noise == ReadNoiseMode::per_read && params.read_noise_sigma > 0;
+}
+
+bool keeps_read_noise(const DeviceParams& params) {
+    return params.read_noise == ReadNoiseMode::frozen && params.read_noise_sigma > 0;
+}
+
 ConductanceBounds conductance_bounds(Clamp clamp, ConductanceWindow window) {
     switch (clamp) {
         case Clamp::none:

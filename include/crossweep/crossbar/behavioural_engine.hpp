@@ -53,8 +53,8 @@ class BehaviouralEngine final : public linalg::MatmulEngine {
     ConductanceWindow window_;
     device::WriteNoise write_noise_;
     device::ReadNoise read_noise_;
-    device::ReadNoiseMode mode_;
-    bool per_read_;  ///< read noise is drawn at every read, and there is some
+    bool per_read_;  ///< read noise is drawn at every read
+    bool kept_;      ///< read noise is drawn when K and V are written
 
     std::uint32_t image_draw_ = 0;  ///< image index + 1: 0 is for the chip
     LayerId layer_;

@@ -12,6 +12,12 @@ namespace crossweep::device {
 /// G_min and G_max of a device, G_min = G_max / on_off_ratio.
 ConductanceWindow conductance_window(const DeviceParams& params);
 
+/// There is read noise, and it is drawn anew at every read.
+bool draws_at_every_read(const DeviceParams& params);
+/// There is read noise, and a cell keeps its draw: a weight for the trial, K and V until they are written
+/// again.
+bool keeps_read_noise(const DeviceParams& params);
+
 /// Bounds that a clamp sets; infinite where it sets none.
 struct ConductanceBounds {
     float low_S, high_S;
