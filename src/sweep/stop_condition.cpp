@@ -1,30 +1,40 @@
 #include "crossweep/sweep/stop_condition.hpp"
 
+#include <pthread.h>
+
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
+#include <thread>
 
 namespace crossweep::sweep {
 namespace {
 
-// The only mutable global: a signal handler has no other place to write to.
-volatile std::sig_atomic_t stop_signals = 0;
+// The only mutable global: signals are the process's, not any object's.
+std::atomic<bool> stop_requested = false;
 
-void note_signal(int signal) {
-    if (signal == SIGINT && stop_signals != 0) {
-        std::signal(SIGINT, SIG_DFL);
-        std::raise(SIGINT);
+/// Take stop signals, one after the other, for as long as the process lives.
+void wait_for_signals(const sigset_t& signals) {
+    for (int signal = 0;;) {
+        if (sigwait(&signals, &signal) != 0) continue;
+        if (signal == SIGINT && stop_requested) {
+            std::signal(SIGINT, SIG_DFL);
+            pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+            pthread_kill(pthread_self(), SIGINT);
+        }
+        stop_requested = true;
     }
-    stop_signals = 1;
 }
 
 }  // namespace
 
 void catch_stop_signals() {
-    struct sigaction action {};
-    action.sa_handler = note_signal;
-    action.sa_flags = SA_RESTART;
-    for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaction(signal, &action, nullptr);
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&signals, signal);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    std::thread([signals] { wait_for_signals(signals); }).detach();
 }
 
 StopCondition::StopCondition(double seconds)
@@ -40,7 +50,7 @@ StopCondition StopCondition::from_environment(double time_budget_s) {
 }
 
 bool StopCondition::signalled() const {
-    return stop_signals != 0;
+    return stop_requested;
 }
 
 bool StopCondition::out_of_time(double unit_s) const {

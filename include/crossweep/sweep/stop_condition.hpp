@@ -8,7 +8,9 @@
 namespace crossweep::sweep {
 
 /// Let SIGINT, SIGTERM and SIGUSR1 ask for an orderly stop instead of ending the process. A second SIGINT
-/// ends it.
+/// ends it. To be called before any other thread starts: a thread of its own takes the signals, and all
+/// others block them, because generated code of oneDNN 2.6 keeps data below the stack's red zone, where a
+/// signal handler writes; products of some shapes then corrupt the heap.
 void catch_stop_signals();
 
 class StopCondition {
