@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "calibration.hpp"
 #include "commands.hpp"
 #include "crossweep/sweep/run_directory.hpp"
 #include "crossweep/trial/unit_runner.hpp"
@@ -107,7 +108,7 @@ ExitCode report(const std::string& path, bool json) {
 }
 
 ExitCode replay(const ReplayOptions& options) {
-    const StoredRun run = read_run(options.directory);
+    StoredRun run = read_run(options.directory);
     const sweep::Workload& workload = run.session.workload;
     if (options.point >= workload.point_keys.size() || options.trial >= workload.trials ||
         options.shard >= workload.shards) {
@@ -117,6 +118,8 @@ ExitCode replay(const ReplayOptions& options) {
                         options.point, options.trial, options.shard, run.session.experiment->points(),
                         workload.trials, workload.shards));
     }
+    if (!workload.is_reference[options.point])
+        calibrate_point(run.session, run.directory, PointId(options.point));
     const config::Settings& settings = run.session.study.base;
     trial::UnitRunner runner(*run.session.experiment, settings.study.seed, settings.run.batch_images);
     const WorkUnit unit{TrialId(options.trial), ShardId(options.shard), {PointId(options.point)}};

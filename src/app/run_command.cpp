@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 
+#include "calibration.hpp"
 #include "commands.hpp"
 #include "crossweep/core/build_info.hpp"
 #include "crossweep/sweep/run_directory.hpp"
@@ -189,18 +190,23 @@ ExitCode run(const RunOptions& options, comm::Communicator& comm) {
     std::optional<Ready> ready = prepare_together(options, comm, code);
     if (!ready) return code;
     const config::Settings& settings = ready->session.study.base;
+    const auto stop = sweep::StopCondition::from_environment(settings.run.time_budget_s);
+    if (comm.rank() == 0) print_header(*ready, options, comm.size());
+    if (!calibrate_together(ready->session, ready->directory ? &*ready->directory : nullptr, stop, comm)) {
+        sweep::RunSummary nothing_done;
+        nothing_done.outcome = sweep::Outcome::interrupted;
+        return comm.rank() == 0 ? conclude(*ready, options, nothing_done) : ExitCode::done;
+    }
     trial::UnitRunner runner(*ready->session.experiment, settings.study.seed, settings.run.batch_images);
     const sweep::RunUnit run_unit = [&](const WorkUnit& unit) { return runner.run(unit); };
     if (comm.rank() != 0) {
         sweep::work(comm, run_unit);
         return ExitCode::done;
     }
-    print_header(*ready, options, comm.size());
     ProgressDisplay display(options.json);
     sweep::SchedulerOptions scheduler;
     scheduler.segment_s = settings.run.segment_s;
     scheduler.max_failed_units = settings.run.max_failed_units;
-    const auto stop = sweep::StopCondition::from_environment(settings.run.time_budget_s);
     const auto summary =
         sweep::coordinate(comm, ready->session.workload, ready->units, run_unit, *ready->directory, stop,
                           scheduler, [&](const auto& progress) { display(progress); });

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "crossweep/device/noise.hpp"
+#include "crossweep/crossbar/crossbar_engine.hpp"
 #include "provenance.hpp"
 
 namespace crossweep::app {
@@ -34,16 +34,21 @@ ContentHash reference_key(const config::Settings& settings, std::size_t heads, c
 
 /// Points of a unit that takes about a minute at most: whoever stops a run waits for the units in hand.
 std::size_t points_of_a_minute(const trial::Experiment& experiment, std::size_t shard_images) {
-    // assumption: a core makes 4e10 noisy multiply-accumulates per second; only the size of units depends on
+    // assumption: noisy multiply-accumulates that a core makes in a minute; only the size of units depends on
     // it.
-    constexpr double multiply_accumulates_per_minute = 60 * 4e10;
-    std::size_t points = std::numeric_limits<std::size_t>::max();
-    for (std::size_t reference = 0; reference < experiment.references(); ++reference) {
-        const auto of_image = experiment.model(reference).network.architecture().multiply_accumulates();
-        const double of_point = static_cast<double>(of_image * shard_images);
-        points = std::min(points, static_cast<std::size_t>(multiply_accumulates_per_minute / of_point));
+    constexpr double per_minute = 60 * 4e10, per_minute_of_circuit = 60 * 3e8;
+    double points = std::numeric_limits<double>::max();
+    for (std::uint32_t p = 0; p < experiment.points(); ++p) {
+        const auto& network = experiment.model(experiment.reference_of(PointId(p))).network;
+        const double of_point =
+            static_cast<double>(network.architecture().multiply_accumulates() * shard_images);
+        const auto& operands = experiment.params(PointId(p)).operands;
+        const bool circuit = std::any_of(operands.begin(), operands.end(), [](const auto& operand) {
+            return operand.fidelity == crossbar::Fidelity::circuit;
+        });
+        points = std::min(points, (circuit ? per_minute_of_circuit : per_minute) / of_point);
     }
-    return std::max<std::size_t>(points, 1);
+    return static_cast<std::size_t>(std::max(points, 1.0));
 }
 
 sweep::Column column(const std::string& name, const std::vector<config::KeyValue>& values) {
@@ -151,9 +156,10 @@ sweep::StudyDescription describe(const Session& session, const std::string& comm
     description.references = experiment.references();
     for (std::uint32_t p = 0; p < experiment.points(); ++p) {
         description.reference_of_point.push_back(experiment.reference_of(PointId(p)));
-        const device::DeviceParams& device = experiment.params(PointId(p)).device;
-        const bool chip = device::keeps_read_noise(device) || device.programming_noise_sigma > 0;
-        description.chip_noise.push_back(chip ? ChipNoise::present : ChipNoise::none);
+        const trial::PointParams& params = experiment.params(PointId(p));
+        description.chip_noise.push_back(crossbar::draws_per_chip(params.operands, params.crossbar)
+                                             ? ChipNoise::present
+                                             : ChipNoise::none);
     }
     return description;
 }

@@ -1,39 +1,74 @@
 // crossweep check and plan: what a study is, before anything runs.
 #include <fmt/format.h>
 
-#include <map>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <tuple>
+#include <vector>
 
 #include "commands.hpp"
+#include "crossweep/device/noise.hpp"
 #include "crossweep/trial/unit_runner.hpp"
 #include "session.hpp"
 
 namespace crossweep::app {
 namespace {
 
-/// Seconds per noisy image, mean over the points of `study`: measured here on a few images, once for every
-/// model and mode of read noise, which is what the time depends on.
+/// What the time of a point depends on.
+struct PointKind {
+    std::size_t reference;
+    crossbar::CrossbarParams crossbar;
+    std::vector<std::tuple<crossbar::Fidelity, bool, std::uint32_t>> operands;
+    bool operator==(const PointKind&) const = default;
+};
+
+PointKind kind_of(const trial::Experiment& experiment, PointId point) {
+    const trial::PointParams& params = experiment.params(point);
+    PointKind kind{experiment.reference_of(point), params.crossbar, {}};
+    // Where the ranges of ADCs end changes no time.
+    const crossbar::CrossbarParams defaults;
+    kind.crossbar.adc_bits = std::min(kind.crossbar.adc_bits, 1U);
+    kind.crossbar.adc_range = defaults.adc_range;
+    kind.crossbar.adc_range_top = defaults.adc_range_top;
+    kind.crossbar.adc_percentile = defaults.adc_percentile;
+    for (const auto& operand : params.operands) {
+        kind.operands.emplace_back(operand.fidelity, device::draws_at_every_read(operand.device),
+                                   operand.device.bits_per_cell);
+    }
+    return kind;
+}
+
+/// Seconds per image of one point, measured here: on eight images, or, where one takes long, on one.
+double measured_seconds(const config::Study& study, trial::PointParams params) {
+    params.crossbar.adc_range = crossbar::AdcRange::full;  // needs no calibration and takes as long
+    double seconds = 0;
+    for (const std::uint32_t images : {1U, 8U}) {
+        trial::DataParams data = study.base.data;
+        if (data.count != 0 && images > data.count) break;
+        data.count = data.shard_images = images;
+        const trial::Experiment sample(data, study.base.study.seed, {params});
+        trial::UnitRunner runner(sample, study.base.study.seed, study.base.run.batch_images);
+        const WorkUnit unit{TrialId(0), ShardId(0), {PointId(0)}};
+        runner.run(unit);  // the first makes the chip and warms the caches
+        seconds = runner.run(unit).front().seconds / images;
+        if (seconds > 0.1) break;
+    }
+    return seconds;
+}
+
+/// Seconds per noisy image, mean over the points of `study`, each kind of point measured once.
 double measured_seconds_per_image(const config::Study& study, const trial::Experiment& experiment) {
-    constexpr std::uint32_t few = 8;
-    trial::DataParams data = study.base.data;
-    data.count = std::min<std::uint32_t>(few, static_cast<std::uint32_t>(experiment.images().size()));
-    data.shard_images = data.count;
-    std::map<std::tuple<std::size_t, device::ReadNoiseMode, bool>, double> seconds_of_kind;
+    std::vector<std::pair<PointKind, double>> measured;
     double sum = 0;
     for (std::uint32_t p = 0; p < experiment.points(); ++p) {
-        const trial::PointParams& params = experiment.params(PointId(p));
-        const auto [kind, is_new] =
-            seconds_of_kind.try_emplace({experiment.reference_of(PointId(p)), params.device.read_noise,
-                                         params.device.read_noise_sigma > 0});
-        if (is_new) {
-            const trial::Experiment sample(data, study.base.study.seed, {params});
-            trial::UnitRunner runner(sample, study.base.study.seed, study.base.run.batch_images);
-            const WorkUnit unit{TrialId(0), ShardId(0), {PointId(0)}};
-            runner.run(unit);  // the first makes the chip and warms the caches
-            kind->second = runner.run(unit).front().seconds / data.count;
+        const PointKind kind = kind_of(experiment, PointId(p));
+        auto found =
+            std::find_if(measured.begin(), measured.end(), [&](const auto& m) { return m.first == kind; });
+        if (found == measured.end()) {
+            measured.emplace_back(kind, measured_seconds(study, experiment.params(PointId(p))));
+            found = std::prev(measured.end());
         }
-        sum += kind->second;
+        sum += found->second;
     }
     return sum / static_cast<double>(experiment.points());
 }
@@ -95,6 +130,9 @@ ExitCode plan(const StudyOptions& options, bool json) {
                units.size());
     fmt::print("  {:.2f} ms per noisy image on this core, {:.1f} s per unit\n", 1e3 * seconds,
                core_hours * 3600 / static_cast<double>(units.size()));
+    if (const double unit_s = core_hours * 3600 / static_cast<double>(units.size()); unit_s > 90)
+        fmt::print("  a unit takes long to stop for: lower data.shard_images, now {}\n",
+                   session.study.base.data.shard_images);
     fmt::print("  {:.3g} core hours", core_hours);
     for (const int ranks : {2, 16, 128}) fmt::print(", {:.3g} h on {} ranks", core_hours / ranks, ranks);
     fmt::print("\n  results.h5 of about {:.2f} MB\n", bytes / 1e6);

@@ -22,8 +22,8 @@ namespace {
 
 using Shape = std::vector<std::size_t>;
 
-std::vector<std::pair<std::string, Shape>> deit_small_tensors() {
-    constexpr std::size_t width = 384, hidden = 1536, tokens = 197, classes = 1000, patch = 16, depth = 12;
+std::vector<std::pair<std::string, Shape>> deit_small_tensors(std::size_t depth) {
+    constexpr std::size_t width = 384, hidden = 1536, tokens = 197, classes = 1000, patch = 16;
     std::vector<std::pair<std::string, Shape>> tensors{{"cls_token", {1, 1, width}},
                                                        {"pos_embed", {1, tokens, width}},
                                                        {"patch_embed.proj.weight", {width, 3, patch, patch}},
@@ -55,8 +55,8 @@ std::size_t elements(const Shape& shape) {
     return std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>());
 }
 
-void write_weights(const std::filesystem::path& path) {
-    const auto tensors = deit_small_tensors();
+void write_weights(const std::filesystem::path& path, std::size_t depth) {
+    const auto tensors = deit_small_tensors(depth);
     nlohmann::json header;
     std::size_t offset = 0;
     for (const auto& [name, shape] : tensors) {
@@ -103,10 +103,11 @@ void write_images(const std::filesystem::path& path, std::size_t count) {
 
 }  // namespace
 
-SyntheticDeit::SyntheticDeit(std::size_t count)
-    : folder_(std::filesystem::temp_directory_path() / fmt::format("crossweep-bench-{}", getpid())) {
+SyntheticDeit::SyntheticDeit(std::size_t count, std::size_t depth)
+    : folder_(std::filesystem::temp_directory_path() /
+              fmt::format("crossweep-bench-{}-{}", getpid(), depth)) {
     std::filesystem::create_directories(folder_);
-    write_weights(weights());
+    write_weights(weights(), depth);
     write_images(images(), count);
 }
 

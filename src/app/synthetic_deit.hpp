@@ -8,8 +8,9 @@ namespace crossweep::app {
 /// `weights` (88 MB of safetensors) and `images` (HDF5) in a temporary folder that lives as long as this.
 class SyntheticDeit {
   public:
-    /// Weights of a variance that keeps activations of order one; `count` images of 224 x 224 x 3.
-    explicit SyntheticDeit(std::size_t count);
+    /// `depth` encoder blocks (DeiT-S has 12), weights of a variance that keeps activations of order one;
+    /// `count` images of 224 x 224 x 3.
+    SyntheticDeit(std::size_t count, std::size_t depth);
     ~SyntheticDeit();
     SyntheticDeit(const SyntheticDeit&) = delete;
     SyntheticDeit& operator=(const SyntheticDeit&) = delete;

@@ -13,13 +13,23 @@ namespace {
 
 using Kind = Node::Kind;
 
-/// Why keys of a table may not vary between points; empty if they may.
-std::string sweep_refusal(const Field& field) {
-    if (field.table == "run") return "run settings change no result";
+/// Why a key may not vary between points and what to do; empty if it may.
+std::string sweep_refusal(const Key& key) {
+    const auto& field = *key.field;
+    if (field.table == "run")
+        return fmt::format("run settings change no result. Set it in [{}].", field.table);
     if (field.table == "study" || field.table == "data") {
-        return "trials, seed and images belong to the study, so that its points stay paired";
+        return fmt::format(
+            "trials, seed and images belong to the study, so that its points stay paired. Set it in [{}].",
+            field.table);
     }
-    return "";
+    if (field.kind == FieldKind::device_file) {
+        return "devices are compared by their names. Give each file to a [devices.NAME] and sweep "
+               "device_of.rest.";
+    }
+    const auto* tables = named_tables_of(field);
+    const auto* reserved = tables != nullptr ? tables->find_reserved(key.name) : nullptr;
+    return reserved != nullptr ? fmt::format("{}. {}", reserved->why, reserved->sweep_remedy) : "";
 }
 
 class AxisReader {
@@ -60,21 +70,14 @@ std::optional<Key> AxisReader::check_key(const Member& member, const std::string
         report(member.place, unknown_key_sentence(segments));
         return std::nullopt;
     }
-    if (const auto why = sweep_refusal(*key->field); !why.empty()) {
-        report(member.place,
-               fmt::format("{} cannot be swept: {}. Set it in [{}].", key->path(), why, key->field->table));
+    if (const auto why = sweep_refusal(*key); !why.empty()) {
+        report(member.place, fmt::format("{} cannot be swept: {}", key->path(), why));
         return std::nullopt;
     }
-    if (key->field->table == transforms_table) {
-        if (key->transform == "none") {
-            report(member.place, fmt::format("{} cannot be swept: the transform none always changes nothing. "
-                                             "Define another and sweep that.",
-                                             key->path()));
-            return std::nullopt;
-        }
-        if (!reading_.base.transforms.contains(key->transform)) {
-            report(member.place,
-                   unknown_transform_sentence(quote_text(key->transform), key->transform, context_));
+    if (const auto* tables = named_tables_of(*key->field)) {
+        const auto& names = context_.names.at(tables->prefix);
+        if (std::find(names.begin(), names.end(), key->name) == names.end()) {
+            report(member.place, unknown_name_sentence(*tables, quote_text(key->name), key->name, names));
             return std::nullopt;
         }
     }

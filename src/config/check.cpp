@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "key_path.hpp"
@@ -108,19 +109,15 @@ std::optional<Value> check_choice(const std::string& subject, const Node& node, 
     return std::nullopt;
 }
 
-std::optional<Value> check_transform(const std::string& subject, const Node& node, Context& context) {
-    const auto& names = context.transforms;
-    if (std::find(names.begin(), names.end(), node.text) != names.end()) return node.text;
-    context.problems.add(node.place, unknown_transform_sentence(fmt::format("{} = {}", subject, node.echo),
-                                                                node.text, context));
+std::optional<Value> check_name(const std::string& subject, const Node& node, const Field& field,
+                                Context& context) {
+    const auto& tables = *named_tables_held_by(field.kind);
+    auto known = context.names.at(tables.prefix);
+    known.insert(known.begin(), field.words.begin(), field.words.end());
+    if (std::find(known.begin(), known.end(), node.text) != known.end()) return node.text;
+    context.problems.add(node.place, unknown_name_sentence(tables, fmt::format("{} = {}", subject, node.echo),
+                                                           node.text, known));
     return std::nullopt;
-}
-
-/// Paths of a study are relative to its file, those of an override to where the command is given.
-std::string absolute_text(const Node& node, const Context& context) {
-    if (node.text.empty()) return node.text;
-    const auto base = node.place.is_override() ? std::filesystem::current_path() : context.directory;
-    return (base / node.text).lexically_normal().string();
 }
 
 /// The nearest key of a table, as a whole path.
@@ -134,7 +131,8 @@ std::optional<std::string> nearest_in(std::string_view table, std::vector<std::s
 /// The key most likely meant: in the table given, in a table of similar name, or in any table.
 std::optional<std::string> nearest_path(std::span<const std::string> segments) {
     const std::vector<std::string> path(segments.begin(), segments.end());
-    if (path.size() == 3 && path[0] == "transforms") return nearest_in(transforms_table, path);
+    const auto* named = path.size() == 3 ? named_tables_at(path[0]) : nullptr;
+    if (named != nullptr) return nearest_in(named->table, path);
     if (path.size() == 2) {
         if (const auto table = nearest(path[0], table_names())) {
             if (const auto found = nearest_in(*table, {*table, path[1]})) return found;
@@ -150,7 +148,8 @@ std::optional<std::string> nearest_path(std::span<const std::string> segments) {
 
 std::vector<std::string> all_tables() {
     auto tables = table_names();
-    tables.insert(tables.end(), {"transforms", "sweep"});
+    for (const auto& named : named_tables()) tables.emplace_back(named.prefix);
+    tables.emplace_back("sweep");
     return tables;
 }
 
@@ -161,9 +160,17 @@ std::string shown_path(const std::string& path) {
 
 }  // namespace
 
+std::filesystem::path located(const Node& node, const Context& context) {
+    const std::filesystem::path path(node.text);
+    return (node.place.is_override() ? path : context.directory / path).lexically_normal();
+}
+
 std::optional<Value> check_value(const Key& key, const Node& node, Context& context) {
-    const auto& field = *key.field;
-    const auto subject = key.path();
+    return check_value(*key.field, key.path(), node, context);
+}
+
+std::optional<Value> check_value(const Field& field, const std::string& subject, const Node& node,
+                                 Context& context) {
     if (field.is_number()) {
         const auto number = check_number(subject, node, field, context);
         return number ? std::optional<Value>(*number) : std::nullopt;
@@ -175,8 +182,11 @@ std::optional<Value> check_value(const Key& key, const Node& node, Context& cont
         return std::nullopt;
     }
     if (field.kind == FieldKind::choice) return check_choice(subject, node, field, context);
-    if (field.kind == FieldKind::transform_name) return check_transform(subject, node, context);
-    if (field.kind == FieldKind::path) return absolute_text(node, context);
+    if (named_tables_held_by(field.kind) != nullptr) return check_name(subject, node, field, context);
+    if (field.kind == FieldKind::path || field.kind == FieldKind::device_file) {
+        if (node.text.empty()) return node.text;
+        return std::filesystem::absolute(located(node, context)).lexically_normal().string();
+    }
     if (!node.text.empty()) return node.text;
     report(subject, node, field, "is empty", context);
     return std::nullopt;
@@ -184,17 +194,17 @@ std::optional<Value> check_value(const Key& key, const Node& node, Context& cont
 
 std::string unknown_key_sentence(std::span<const std::string> segments) {
     const auto shown = shown_path(join_path(segments));
-    const auto keys = keys_of(segments[0]);
+    const auto* named = segments.size() == 3 ? named_tables_at(segments[0]) : nullptr;
+    const auto table = named != nullptr ? std::string(named->table) : segments[0];
+    const auto keys = keys_of(table);
     if (segments.size() == 1 && !keys.empty()) {
-        return fmt::format("{} is a table. Name one of its keys, such as {}.{}.", shown, segments[0],
-                           keys[0]);
+        return fmt::format("{} is a table. Name one of its keys, such as {}.{}.", shown, table, keys[0]);
     }
     if (const auto near = nearest_path(segments)) {
         return fmt::format("unknown key {}; did you mean {}?", shown, shown_path(*near));
     }
-    if (segments.size() == 2 && !keys.empty()) {
-        return fmt::format("unknown key {}. The keys of [{}] are {}.", shown, segments[0],
-                           fmt::join(keys, ", "));
+    if ((segments.size() == 2 || named != nullptr) && !keys.empty()) {
+        return fmt::format("unknown key {}. The keys of [{}] are {}.", shown, table, fmt::join(keys, ", "));
     }
     return fmt::format("unknown key {}. The tables are {}.", shown, fmt::join(all_tables(), ", "));
 }
@@ -207,15 +217,23 @@ std::string unknown_table_sentence(const std::string& name) {
     return fmt::format("unknown table [{}]. The tables are {}.", shown, fmt::join(tables, ", "));
 }
 
-std::string unknown_transform_sentence(const std::string& subject, const std::string& name,
-                                       const Context& context) {
-    if (const auto near = nearest(name, context.transforms)) {
-        return fmt::format("{} is not a transform; did you mean {}?", subject, quote_text(*near));
+std::string unknown_name_sentence(const NamedTables& tables, const std::string& subject,
+                                  const std::string& name, std::span<const std::string> known) {
+    if (const auto near = nearest(name, known)) {
+        return fmt::format("{} is not a {}; did you mean {}?", subject, tables.noun, quote_text(*near));
     }
     std::vector<std::string> names;
-    for (const auto& known : context.transforms) names.push_back(quote_text(known));
-    return fmt::format("{} is not a transform. This study has {}; add others as [transforms.{}].", subject,
-                       fmt::join(names, ", "), join_path(std::vector{name}));
+    for (const auto& candidate : known) {
+        const auto* reserved = tables.find_reserved(candidate);
+        const bool is_there = reserved == nullptr || reserved == &tables.reserved.front();
+        if (is_there) names.push_back(quote_text(candidate));
+    }
+    const auto remedy =
+        tables.find_reserved(name) == nullptr
+            ? fmt::format("; add others as [{}]", join_path(std::array{std::string(tables.prefix), name}))
+            : "";
+    return fmt::format("{} is not a {}. This study has {}{}.", subject, tables.noun, fmt::join(names, ", "),
+                       remedy);
 }
 
 }  // namespace crossweep::config

@@ -13,35 +13,34 @@
 namespace crossweep::config {
 namespace {
 
-Place place_of(const toml::source_region& region, std::size_t source) {
-    if (source > 0) return {source, 1, 1};
-    // A node that toml++ makes up has no line: the top of the file stands for it.
-    if (region.begin.line == 0) return {};
-    return {0, region.begin.line, region.begin.column};
+/// `origin` is the top of a file, which also stands for nodes that toml++ makes up, or a whole override.
+Place place_of(const toml::source_region& region, const Place& origin) {
+    if (origin.is_override() || region.begin.line == 0) return origin;
+    return {origin.source, region.begin.line, region.begin.column};
 }
 
 bool by_place(const Member& a, const Member& b) {
     return a.place < b.place;
 }
 
-Node convert(const toml::node& from, std::size_t source);
+Node convert(const toml::node& from, const Place& origin);
 
-void convert_table(const toml::table& from, std::size_t source, Node& node) {
+void convert_table(const toml::table& from, const Place& origin, Node& node) {
     node.kind = Node::Kind::table;
     node.echo = "{...}";
     for (const auto& [key, value] : from) {
         node.members.push_back(
-            {std::string(key.str()), place_of(key.source(), source), convert(value, source)});
+            {std::string(key.str()), place_of(key.source(), origin), convert(value, origin)});
     }
     // toml++ keeps tables sorted by name; the file's order is what a reader sees.
     std::stable_sort(node.members.begin(), node.members.end(), by_place);
 }
 
-void convert_list(const toml::array& from, std::size_t source, Node& node) {
+void convert_list(const toml::array& from, const Place& origin, Node& node) {
     node.kind = Node::Kind::list;
     std::vector<std::string> echoes;
     for (const auto& element : from) {
-        node.elements.push_back(convert(element, source));
+        node.elements.push_back(convert(element, origin));
         echoes.push_back(node.elements.back().echo);
     }
     node.echo = fmt::format("[{}]", fmt::join(echoes, ", "));
@@ -56,13 +55,13 @@ void convert_date(const toml::node& from, Node& node) {
     node.echo = text.str();
 }
 
-Node convert(const toml::node& from, std::size_t source) {
+Node convert(const toml::node& from, const Place& origin) {
     Node node;
-    node.place = place_of(from.source(), source);
+    node.place = place_of(from.source(), origin);
     if (const auto* table = from.as_table()) {
-        convert_table(*table, source, node);
+        convert_table(*table, origin, node);
     } else if (const auto* list = from.as_array()) {
-        convert_list(*list, source, node);
+        convert_list(*list, origin, node);
     } else if (const auto* text = from.as_string()) {
         node.kind = Node::Kind::text;
         node.text = text->get();
@@ -118,8 +117,8 @@ void flatten_sweep(Node& root) {
     }
 }
 
-Node parse_text(const std::string& toml, std::size_t source) {
-    auto root = convert(toml::parse(std::string_view(toml)), source);
+Node parse_text(const std::string& toml, const Place& origin) {
+    auto root = convert(toml::parse(std::string_view(toml)), origin);
     flatten_sweep(root);
     return root;
 }
@@ -164,11 +163,11 @@ std::size_t find_equals(const std::string& text) {
 }
 
 /// One "KEY = VALUE" line as a tree, or nothing if it is not exactly that.
-std::optional<Node> parse_line(const std::string& key, const std::string& value, std::size_t source) {
+std::optional<Node> parse_line(const std::string& key, const std::string& value, const Place& place) {
     // A line break would smuggle in a second assignment.
     if ((key + value).find_first_of("\n\r") != std::string::npos) return std::nullopt;
     try {
-        auto tree = parse_text(key + " = " + value, source);
+        auto tree = parse_text(key + " = " + value, place);
         if (tree.members.size() == 1) return tree;
     } catch (const toml::parse_error&) {
     }
@@ -176,7 +175,7 @@ std::optional<Node> parse_line(const std::string& key, const std::string& value,
 }
 
 std::optional<Node> parse_override(const std::string& text, std::size_t source, Problems& problems) {
-    const Place place{source, 1, 1};
+    const auto place = Place::of_override(source);
     const auto equals = find_equals(text);
     if (equals == std::string::npos) {
         problems.add(place, "this is not key=value. Write for example device.g_max_S=2e-5.");
@@ -184,17 +183,17 @@ std::optional<Node> parse_override(const std::string& text, std::size_t source, 
     }
     const auto key = text.substr(0, equals);
     const auto value = text.substr(equals + 1);
-    if (!parse_line(key, "0", source)) {
+    if (!parse_line(key, "0", place)) {
         problems.add(place, fmt::format("{} is not a key (dotted words, others in quotes). "
                                         "Write for example device.g_max_S=2e-5.",
                                         quote_text(key)));
         return std::nullopt;
     }
-    if (auto tree = parse_line(key, value, source)) return tree;
+    if (auto tree = parse_line(key, value, place)) return tree;
     const auto first = value.find_first_not_of(" \t");
     const bool is_toml =
         first != std::string::npos && std::string_view("[{\"'").find(value[first]) != std::string::npos;
-    if (!is_toml) return parse_line(key, quote_text(value), source);
+    if (!is_toml) return parse_line(key, quote_text(value), place);
     problems.add(place,
                  fmt::format("{} is not a TOML value. Close its brackets and quotes, and mind those that "
                              "the shell takes away.",
@@ -210,15 +209,20 @@ const Member* Node::find(const std::string& key) const {
     return found == members.end() ? nullptr : &*found;
 }
 
-Node parse_document(const std::string& toml, const std::vector<std::string>& overrides, Problems& problems) {
-    Node root;
-    bool is_toml = true;
+std::optional<Node> parse_file(const std::string& toml, std::size_t source, Problems& problems) {
+    const Place top{source, 1, 1};
     try {
-        root = parse_text(toml, 0);
+        return parse_text(toml, top);
     } catch (const toml::parse_error& error) {
-        problems.add(place_of(error.source(), 0), syntax_sentence(error));
-        is_toml = false;
+        problems.add(place_of(error.source(), top), syntax_sentence(error));
+        return std::nullopt;
     }
+}
+
+Node parse_document(const std::string& toml, const std::vector<std::string>& overrides, Problems& problems) {
+    auto study = parse_file(toml, 0, problems);
+    const bool is_toml = study.has_value();
+    auto root = is_toml ? std::move(*study) : Node{};
     for (const auto& text : overrides) {
         const auto source = problems.add_source("--set " + text);
         if (auto tree = parse_override(text, source, problems)) merge(root, std::move(*tree));

@@ -2,6 +2,7 @@
 // Knows TOML and the paths under [sweep]; what the keys mean is decided elsewhere.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,9 @@ struct Member {
     Place place;
     Node value;
 };
+
+/// Parse one file, which is the source of that number. If it is not TOML, that goes to `problems`.
+std::optional<Node> parse_file(const std::string& toml, std::size_t source, Problems& problems);
 
 /// Parse TOML and apply "key=value" overrides in turn: tables merge, everything else is replaced. A malformed
 /// override goes to `problems` and is left out; a malformed file throws ConfigError at once, since nothing

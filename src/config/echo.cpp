@@ -6,15 +6,16 @@
 #include <array>
 
 #include "key_path.hpp"
+#include "named_tables.hpp"
 
 namespace crossweep::config {
 namespace {
 
-void write_table(std::string_view table, const std::string& transform, const Settings& settings,
+void write_table(std::string_view table, const std::string& name, const Settings& settings,
                  std::string& out) {
     for (const auto& field : fields()) {
-        if (field.table != table) continue;
-        out += fmt::format("{} = {}\n", field.key, value_toml(field, field.access.get(settings, transform)));
+        if (field.table != table || field.kind == FieldKind::device_file) continue;
+        out += fmt::format("{} = {}\n", field.key, value_toml(field, field.access.get(settings, name)));
     }
 }
 
@@ -48,10 +49,11 @@ std::string echo_study(const Settings& base, const std::vector<AxisValues>& axes
         out += fmt::format("{}[{}]\n", out.empty() ? "" : "\n", table);
         write_table(table, "", base, out);
     }
-    for (const auto& [name, params] : base.transforms) {
-        if (name == "none") continue;
-        out += fmt::format("\n[{}]\n", join_path(std::array<std::string, 2>{"transforms", name}));
-        write_table(transforms_table, name, base, out);
+    for (const auto& named : named_tables()) {
+        for (const auto& name : named.given(base)) {
+            out += fmt::format("\n[{}]\n", join_path(std::array{std::string(named.prefix), name}));
+            write_table(named.table, name, base, out);
+        }
     }
     // A zip of one key is a grid axis, unless it follows a true zip: there it would change places.
     bool in_grid = false;

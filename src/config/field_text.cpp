@@ -8,6 +8,7 @@
 
 #include "fields.hpp"
 #include "key_path.hpp"
+#include "named_tables.hpp"
 
 namespace crossweep::config {
 namespace {
@@ -57,17 +58,18 @@ std::string Field::path() const {
 }
 
 std::string Key::path() const {
-    if (field->table != transforms_table) return field->path();
-    return join_path(std::array<std::string, 3>{"transforms", transform, std::string(field->key)});
+    const auto* tables = named_tables_of(*field);
+    if (tables == nullptr) return field->path();
+    return join_path(std::array{std::string(tables->prefix), name, std::string(field->key)});
 }
 
 std::optional<Key> find_key(std::span<const std::string> segments) {
-    const bool of_transform = segments.size() == 3 && segments[0] == "transforms";
-    if (!of_transform && segments.size() != 2) return std::nullopt;
-    const auto table = of_transform ? std::string(transforms_table) : segments[0];
+    const auto* named = segments.size() == 3 ? named_tables_at(segments[0]) : nullptr;
+    if (named == nullptr && segments.size() != 2) return std::nullopt;
+    const auto table = named != nullptr ? named->table : std::string_view(segments[0]);
     for (const auto& field : fields()) {
         if (field.table == table && field.key == segments.back()) {
-            return Key{&field, of_transform ? segments[1] : ""};
+            return Key{&field, named != nullptr ? segments[1] : ""};
         }
     }
     return std::nullopt;
@@ -76,7 +78,7 @@ std::optional<Key> find_key(std::span<const std::string> segments) {
 std::vector<std::string> table_names() {
     std::vector<std::string> names;
     for (const auto& field : fields()) {
-        if (field.table == transforms_table) continue;
+        if (named_tables_of(field) != nullptr) continue;
         if (names.empty() || names.back() != field.table) names.emplace_back(field.table);
     }
     return names;
@@ -112,11 +114,15 @@ std::string allowed_text(const Field& field) {
         case FieldKind::text:
             return "a text that is not empty";
         case FieldKind::path:
+        case FieldKind::device_file:
             return "a path, relative to the study file or absolute";
         case FieldKind::choice:
             return words_text(field.words);
         case FieldKind::transform_name:
             return "\"none\" or the NAME of a [transforms.NAME]";
+        case FieldKind::device_name:
+            return fmt::format("{}\"default\" or the NAME of a [devices.NAME]",
+                               field.words.empty() ? "" : quote_text(field.words[0]) + ", ");
         case FieldKind::reals:
             return fmt::format("a list, each element {}", range_text(field.range, false));
     }

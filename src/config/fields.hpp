@@ -24,12 +24,15 @@ enum class FieldKind {
     path,
     choice,          ///< one of Field::words
     transform_name,  ///< one of the study's transforms
+    device_name,     ///< one of the study's devices, or of Field::words
+    device_file,     ///< a file of device keys; read in their place, and no value of its own
     reals,           ///< a list of reals
 };
 
 /// What a field decides.
 enum class Role {
     result,       ///< results: part of a point's identity
+    selection,    ///< results, by what it selects: that is part of the identity, not its name
     contents,     ///< results, by what the file contains: the path itself is no part of the identity
     bookkeeping,  ///< names, extents and ways of running: no result of a (point, trial, image)
 };
@@ -45,19 +48,19 @@ struct Range {
     bool contains(double number) const;
 };
 
-/// Reads or writes one member of Settings; `transform` names the variant for the fields of a transform.
+/// Reads or writes one member of Settings; `name` is the NAME of the table for the fields of named tables.
 struct Access {
-    Value (*get)(const Settings& settings, const std::string& transform);
-    void (*set)(Settings& settings, const std::string& transform, const Value& value);
+    Value (*get)(const Settings& settings, const std::string& name);
+    void (*set)(Settings& settings, const std::string& name, const Value& value);
 };
 
 struct Field {
-    std::string_view table;  ///< TOML table; "transforms.NAME" for the fields of a transform
+    std::string_view table;  ///< TOML table; of named tables "devices.NAME", "transforms.NAME"
     std::string_view key;
     FieldKind kind;
     Access access;
     Range range;
-    std::vector<std::string> words;  ///< of a choice, in the order of its enumerators
+    std::vector<std::string> words;  ///< of a choice, in the order of its enumerators; see device_name
     std::string_view quantity;       ///< what the value is, with its unit: "conductance in siemens"
     std::string_view meaning;        ///< sentences with the source, or "Assumption: ..."
     Role role;
@@ -69,18 +72,18 @@ struct Field {
 /// All fields, table by table in the order of the echo and the manual.
 std::span<const Field> fields();
 
-/// A field at a concrete path: the transform's name is filled in.
+/// A field at a concrete path: the name of a named table is filled in.
 struct Key {
     const Field* field = nullptr;
-    std::string transform;
+    std::string name;
 
     std::string path() const;
-    Value get(const Settings& settings) const { return field->access.get(settings, transform); }
-    void set(Settings& settings, const Value& value) const { field->access.set(settings, transform, value); }
+    Value get(const Settings& settings) const { return field->access.get(settings, name); }
+    void set(Settings& settings, const Value& value) const { field->access.set(settings, name, value); }
 };
 
-/// The key at a dotted path, split into segments; nothing if there is none. Any transform name is taken as
-/// given.
+/// The key at a dotted path, split into segments; nothing if there is none. Any name of a named table is
+/// taken as given.
 std::optional<Key> find_key(std::span<const std::string> segments);
 
 /// Names of all tables with fixed names, in order.
@@ -89,6 +92,7 @@ std::vector<std::string> table_names();
 /// Keys of one table, without the table's name.
 std::vector<std::string> keys_of(std::string_view table);
 
+inline constexpr std::string_view devices_table = "devices.NAME";
 inline constexpr std::string_view transforms_table = "transforms.NAME";
 
 /// A value as people read it: 3, per_read, [0.286].

@@ -9,6 +9,7 @@
 #include "document.hpp"
 #include "fields.hpp"
 #include "key_path.hpp"
+#include "operands.hpp"
 
 namespace crossweep::config {
 namespace {
@@ -18,10 +19,10 @@ bool is_path(const std::string& path) {
     return key && key->field->kind == FieldKind::path;
 }
 
-/// Whether a key decides results by its value. Keys that this version does not know count: they may have.
+/// Whether a key decides results by what it says. Keys that this version does not know count: they may have.
 bool decides_results(const std::string& path) {
     const auto key = find_key(split_path(path));
-    return !key || key->field->role == Role::result;
+    return !key || key->field->role == Role::result || key->field->role == Role::selection;
 }
 
 /// Name under which a point shows a field: that of the transform in force goes without the transform's name.
@@ -29,7 +30,48 @@ std::string point_path(const Field& field) {
     return field.table == transforms_table ? fmt::format("transform.{}", field.key) : field.path();
 }
 
+/// The value of a field that is of no device, or of [device].
+Value value_in_force(const Field& field, const Settings& settings) {
+    return field.access.get(settings, field.table == transforms_table ? settings.transform : "");
+}
+
+bool is_of_device(const Field& field) {
+    return field.table == "device" || field.table == devices_table;
+}
+
 using Entries = std::vector<std::pair<std::string, std::string>>;
+
+void add_device(std::size_t number, const std::string& name, const Settings& settings, Entries& entries) {
+    const auto table = name == default_device ? std::string_view("device") : devices_table;
+    const auto of_access = name == default_device ? std::string() : name;
+    for (const auto& field : fields()) {
+        if (field.table != table || field.role != Role::result) continue;
+        entries.emplace_back(fmt::format("device {}.{}", number, field.key),
+                             value_text(field, field.access.get(settings, of_access)));
+    }
+}
+
+/// Devices count by their values: those of equal parameters are one, whatever their names.
+void add_operands(const Settings& settings, Entries& entries) {
+    const auto operands = operands_in_force(settings);
+    std::vector<const device::DeviceParams*> devices;
+    Entries of_operands;
+    for (const auto& key : operand_keys) {
+        const auto& operand = operands[static_cast<std::size_t>(key.role)];
+        auto& entry =
+            of_operands.emplace_back(fmt::format("operand {}", key.key), fidelity_word(operand.fidelity));
+        if (operand.device == nullptr) continue;
+        const auto known = std::find_if(devices.begin(), devices.end(),
+                                        [&](const auto* device) { return *device == *operand.device; });
+        const auto number = static_cast<std::size_t>(known - devices.begin());
+        if (known == devices.end()) {
+            devices.push_back(operand.device);
+            add_device(number, *operand.device_name, settings, entries);
+        }
+        entry.second += fmt::format(", device {}", number);
+    }
+    entries.insert(entries.end(), of_operands.begin(), of_operands.end());
+}
 
 void collect_sweep(const std::string& path, const Node& table, Entries& entries) {
     for (const auto& member : table.members) {
@@ -70,20 +112,21 @@ Entries entries_of(const std::string& toml, const std::string& name) {
 }  // namespace
 
 std::vector<std::pair<std::string, std::string>> identity(const Settings& settings) {
-    std::vector<std::pair<std::string, std::string>> pairs;
+    Entries entries;
     for (const auto& field : fields()) {
-        if (field.role != Role::result) continue;
-        pairs.emplace_back(point_path(field),
-                           value_text(field, field.access.get(settings, settings.transform)));
+        if (field.role != Role::result || is_of_device(field)) continue;
+        entries.emplace_back(point_path(field), value_text(field, value_in_force(field, settings)));
     }
-    return pairs;
+    add_operands(settings, entries);
+    return entries;
 }
 
 std::vector<KeyValue> key_values(const Settings& settings) {
     std::vector<KeyValue> values;
     for (const auto& field : fields()) {
-        if (field.kind == FieldKind::reals || field.table == "run") continue;
-        const auto value = field.access.get(settings, settings.transform);
+        const bool is_scalar = field.kind != FieldKind::reals && field.kind != FieldKind::device_file;
+        if (!is_scalar || field.table == "run" || field.table == devices_table) continue;
+        const auto value = value_in_force(field, settings);
         values.push_back({point_path(field), value_text(field, value),
                           field.is_number() ? std::optional(std::get<double>(value)) : std::nullopt});
     }

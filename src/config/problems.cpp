@@ -11,6 +11,8 @@ namespace crossweep::config {
 Problems::Problems(std::string file) : sources_{std::move(file)} {}
 
 std::size_t Problems::add_source(std::string name) {
+    const auto known = std::find(sources_.begin(), sources_.end(), name);
+    if (known != sources_.end()) return static_cast<std::size_t>(known - sources_.begin());
     sources_.push_back(std::move(name));
     return sources_.size() - 1;
 }

@@ -9,21 +9,23 @@
 
 namespace crossweep::config {
 
-/// A place in the study file (source 0) or an override (sources from 1, without line and column).
+/// A place in the study file (source 0), in an override (no line) or in a device file.
 struct Place {
     std::size_t source = 0;
     std::uint32_t line = 1;
     std::uint32_t column = 1;
 
     auto operator<=>(const Place&) const = default;
-    bool is_override() const { return source > 0; }
+    bool is_override() const { return line == 0; }
+    /// All of an override.
+    static Place of_override(std::size_t source) { return {source, 0, 0}; }
 };
 
 class Problems {
   public:
     explicit Problems(std::string file);
 
-    /// Register a further source, such as "--set device.g_max_S=2e-5", and return its number.
+    /// Number of a further source, such as "--set device.g_max_S=2e-5" or a file; the same for the same name.
     std::size_t add_source(std::string name);
     /// `FILE:LINE:COLUMN`, or the override's text.
     std::string text(const Place& place) const;
@@ -31,7 +33,8 @@ class Problems {
     /// Add one problem; the same sentence at the same place is kept once.
     void add(const Place& place, std::string sentence);
     bool empty() const { return found_.empty(); }
-    /// Throw ConfigError with all problems in file order, overrides last; return if there are none.
+    /// Throw ConfigError with all problems: those of the study in file order, then those of the overrides,
+    /// then those of device files. Return if there are none.
     void throw_if_any() const;
 
   private:

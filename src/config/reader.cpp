@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "device_file.hpp"
 #include "key_path.hpp"
 
 namespace crossweep::config {
@@ -12,11 +13,12 @@ namespace {
 
 using Kind = Node::Kind;
 
-bool require_table(const std::string& path, const Member& member, Context& context) {
+/// `table` is what to write instead of a value.
+bool require_table(const std::string& path, std::string_view table, const Member& member, Context& context) {
     if (member.value.kind == Kind::table) return true;
     context.problems.add(member.place,
                          fmt::format("{} = {} is not a table. Write [{}] and its keys below it.", path,
-                                     member.value.echo, path));
+                                     member.value.echo, table));
     return false;
 }
 
@@ -33,12 +35,25 @@ void read_member(std::span<const std::string> segments, const Member& member, Re
     }
 }
 
-/// A transform's name becomes a label in the results, where '/' would separate groups.
-bool check_transform_name(const Member& member, Context& context) {
-    if (member.key == "none") {
-        context.problems.add(
-            member.place,
-            "the transform none always changes nothing and cannot be set. Choose another name.");
+/// The keys of one table, those of its device file first. `path` names the table and has room for the key.
+void read_table(std::vector<std::string> path, const Node& table, Reading& reading, Context& context) {
+    for (const auto& member : table.members) {
+        path.back() = member.key;
+        const auto key = find_key(path);
+        if (key && key->field->kind == FieldKind::device_file)
+            read_device_file(*key, member, reading, context);
+    }
+    for (const auto& member : table.members) {
+        path.back() = member.key;
+        read_member(path, member, reading, context);
+    }
+}
+
+/// A name becomes a label in the results, where '/' would separate groups.
+bool check_new_name(const NamedTables& tables, const Member& member, Context& context) {
+    if (const auto* reserved = tables.find_reserved(member.key)) {
+        context.problems.add(member.place,
+                             fmt::format("{} and cannot be set here. Choose another name.", reserved->why));
         return false;
     }
     const bool is_label = std::all_of(member.key.begin(), member.key.end(), [](char c) {
@@ -46,35 +61,21 @@ bool check_transform_name(const Member& member, Context& context) {
     });
     if (!member.key.empty() && is_label) return true;
     context.problems.add(member.place,
-                         fmt::format("{} cannot name a transform (it becomes a label in the results). "
+                         fmt::format("{} cannot name a {} (it becomes a label in the results). "
                                      "Choose a name that is not empty, on one line and without '/'.",
-                                     quote_text(member.key)));
+                                     quote_text(member.key), tables.noun));
     return false;
 }
 
-void read_transforms(const Member& transforms, Reading& reading, Context& context) {
-    if (transforms.value.kind != Kind::table) {
-        context.problems.add(transforms.place,
-                             fmt::format("transforms = {} is not a table. Write [transforms.NAME] "
-                                         "with alpha and beta below it.",
-                                         transforms.value.echo));
-        return;
-    }
-    for (const auto& variant : transforms.value.members) {
-        const auto path = join_path(std::array<std::string, 2>{"transforms", variant.key});
-        if (variant.value.kind != Kind::table) {
-            context.problems.add(variant.place,
-                                 fmt::format("{} = {} is not a table. Write [transforms.NAME] with "
-                                             "alpha and beta below it.",
-                                             path, variant.value.echo));
+void read_named_tables(const NamedTables& tables, const Member& all, Reading& reading, Context& context) {
+    const std::string prefix(tables.prefix);
+    if (!require_table(prefix, tables.table, all, context)) return;
+    for (const auto& variant : all.value.members) {
+        if (!require_table(join_path(std::array{prefix, variant.key}), tables.table, variant, context))
             continue;
-        }
-        if (!check_transform_name(variant, context)) continue;
-        reading.base.transforms[variant.key] = {};
-        for (const auto& member : variant.value.members) {
-            read_member(std::array<std::string, 3>{"transforms", variant.key, member.key}, member, reading,
-                        context);
-        }
+        if (!check_new_name(tables, variant, context)) continue;
+        tables.add(reading.base, variant.key);
+        read_table({prefix, variant.key, ""}, variant.value, reading, context);
     }
 }
 
@@ -91,11 +92,15 @@ void check_channels(const Reading& reading, Context& context) {
 
 }  // namespace
 
-std::vector<std::string> transform_names(const Node& root) {
-    std::vector<std::string> names{"none"};
-    if (const auto* transforms = root.find("transforms")) {
-        for (const auto& variant : transforms->value.members) {
-            if (variant.key != "none") names.push_back(variant.key);
+std::map<std::string_view, std::vector<std::string>> names_in(const Node& root) {
+    std::map<std::string_view, std::vector<std::string>> names;
+    for (const auto& tables : named_tables()) {
+        auto& of_tables = names[tables.prefix];
+        of_tables.emplace_back(tables.reserved.front().name);
+        const auto* given = root.find(std::string(tables.prefix));
+        if (given == nullptr) continue;
+        for (const auto& variant : given->value.members) {
+            if (tables.find_reserved(variant.key) == nullptr) of_tables.push_back(variant.key);
         }
     }
     return names;
@@ -106,13 +111,11 @@ Reading read_settings(const Node& root, Context& context) {
     const auto tables = table_names();
     for (const auto& top : root.members) {
         if (top.key == "sweep") continue;
-        if (top.key == "transforms") {
-            read_transforms(top, reading, context);
+        if (const auto* named = named_tables_at(top.key)) {
+            read_named_tables(*named, top, reading, context);
         } else if (std::find(tables.begin(), tables.end(), top.key) != tables.end()) {
-            if (!require_table(top.key, top, context)) continue;
-            for (const auto& member : top.value.members) {
-                read_member(std::array{top.key, member.key}, member, reading, context);
-            }
+            if (require_table(top.key, top.key, top, context))
+                read_table({top.key, ""}, top.value, reading, context);
         } else if (top.value.kind == Kind::table) {
             context.problems.add(top.place, unknown_table_sentence(top.key));
         } else {

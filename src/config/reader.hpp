@@ -15,8 +15,8 @@ struct Reading {
     std::set<std::string> failed;        ///< paths whose value was refused
 };
 
-/// Names of the transforms that a study defines, "none" first.
-std::vector<std::string> transform_names(const Node& root);
+/// Names that a study defines, the reserved one that always exists first; by prefix, as Context holds them.
+std::map<std::string_view, std::vector<std::string>> names_in(const Node& root);
 
 /// Read all settings; what is wrong goes to the context's problems.
 Reading read_settings(const Node& root, Context& context);

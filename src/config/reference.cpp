@@ -46,11 +46,53 @@ paths are relative to where the command is given:
 
 The second replaces an axis or adds it. A key that the sweep varies cannot be set by itself.
 
+## Devices
+
+[device] is the memory cell that everything is stored in, unless the study says otherwise. Further devices are
+`[devices.NAME]`, with the same keys; one that leaves a key out has the default, not the value of [device]. The key
+`file` reads a device from a file of its own, which holds the same keys without any table:
+
+```toml
+[device]
+file = "devices/rram.toml"
+read_noise_sigma = 0.02      # beside `file`: replaces the value of the file
+
+[devices.sram]
+read_noise_sigma = 0
+write_noise_factor = 0
+```
+
+The path is relative to the study file. Keys of the study and overrides replace those of the file, wherever they
+stand. A device that varies is swept like any setting (`devices.sram.g_max_S = [1e-6, 1e-5]`).
+
+## Operands
+
+A transformer has ten operands: the weights `q`, `k`, `v`, `proj`, `fc1` and `fc2` of the encoder blocks, `keys` and
+`values`, which are K and V as they are written for every input, and the weights `embedding` and `head`. Each has a
+device and a fidelity; what it does not say itself is `rest`:
+
+```toml
+[device_of]                  # a hybrid: what is written for every input lies in another memory
+keys = "sram"
+values = "sram"
+
+[fidelity_of]                # crossbar.fidelity is that of the rest
+head = "behavioural"
+```
+
+Devices and fidelities are compared by sweeping them:
+
+```toml
+[sweep.grid]
+"device_of.rest" = ["default", "sram"]
+"crossbar.fidelity" = ["behavioural", "circuit"]
+```
+
 ## Results and the rest
 
 A finished (point, trial, shard) is kept and found again by what decides its numbers. Keys marked † do not: they may
-change between runs into one directory. Files count by what they contain, not by their paths, and a transform by its
-parameters, not by its name.
+change between runs into one directory. Files count by what they contain, not by their paths, and devices and
+transforms by their parameters, not by their names. A device that no operand has decides nothing.
 )md";
 
 /// Text inside a Markdown table: a bar would end the cell.
@@ -71,8 +113,10 @@ std::string_view kind_text(FieldKind kind) {
             return "integer";
         case FieldKind::text:
         case FieldKind::transform_name:
+        case FieldKind::device_name:
             return "text";
         case FieldKind::path:
+        case FieldKind::device_file:
             return "path";
         case FieldKind::choice:
             return "word";
@@ -84,7 +128,8 @@ std::string_view kind_text(FieldKind kind) {
 
 std::string default_text(const Field& field) {
     if (field.path() == "model.weights" || field.path() == "data.images") return "must be given";
-    return fmt::format("`{}`", value_toml(field, field.access.get(Settings{}, "none")));
+    const std::string name = field.table == transforms_table ? "none" : "";
+    return fmt::format("`{}`", value_toml(field, field.access.get(Settings{}, name)));
 }
 
 void write_row(const Field& field, std::string& out) {
@@ -100,14 +145,20 @@ std::string reference_markdown() {
     std::string out(introduction);
     std::string_view table;
     for (const auto& field : fields()) {
+        if (field.table == devices_table) continue;
         if (field.table != table) {
             table = field.table;
+            const auto further = table == "device" ? fmt::format(" and [{}]", devices_table) : "";
             out += fmt::format(
-                "\n## [{}]\n\n| key | type and range | default | meaning |\n|---|---|---|---|\n", table);
+                "\n## [{}]{}\n\n| key | type and range | default | meaning |\n|---|---|---|---|\n", table,
+                further);
         }
         write_row(field, out);
     }
-    out += "\n`none` is a transform that always exists and changes nothing.\n";
+    out +=
+        "\n`default` is the device of the table [device]; `none` is a transform that always exists and "
+        "changes "
+        "nothing.\n";
     return out;
 }
 

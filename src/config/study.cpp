@@ -4,14 +4,11 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 
 #include "crossweep/core/error.hpp"
 #include "echo.hpp"
 #include "sweep.hpp"
+#include "text_file.hpp"
 
 namespace crossweep::config {
 namespace {
@@ -31,34 +28,13 @@ void require_path(const std::string& table, const std::string& name, const Node&
                                      key.field->quantity, allowed_text(*key.field)));
 }
 
-[[noreturn]] void fail_to_read(const std::filesystem::path& file, const char* why) {
-    throw DataError(
-        fmt::format("{} cannot be read ({}). Give the path of a study file.", file.string(), why));
-}
-
-std::string read_text(const std::filesystem::path& file) {
-    // A directory opens like a file, and fails at the first read only.
-    if (std::filesystem::is_directory(file)) fail_to_read(file, "it is a directory");
-    std::ifstream stream(file, std::ios::binary);
-    if (!stream) fail_to_read(file, std::strerror(errno));
-    try {
-        return {std::istreambuf_iterator<char>(stream), {}};
-    } catch (const std::ios_base::failure& failure) {
-        fail_to_read(file, failure.what());
-    }
-}
-
 }  // namespace
-
-trial::PointParams Settings::point() const {
-    return {model, device, crossbar, transforms.at(transform)};
-}
 
 Study parse_study(const std::string& toml, const std::filesystem::path& file,
                   const std::vector<std::string>& overrides) {
     Problems problems(file.string());
     const auto root = parse_document(toml, overrides, problems);
-    Context context{std::filesystem::absolute(file).parent_path(), transform_names(root), problems};
+    Context context{file.parent_path(), names_in(root), problems};
     auto reading = read_settings(root, context);
     const auto axes = read_axes(root, reading, context);
     require_path("model", "weights", root, reading, context);
@@ -76,7 +52,12 @@ Study parse_study(const std::string& toml, const std::filesystem::path& file,
 }
 
 Study load_study(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
-    return parse_study(read_text(file), file, overrides);
+    const auto found = read_text(file);
+    if (!found.trouble.empty()) {
+        throw DataError(fmt::format("{} cannot be read ({}). Give the path of a study file.", file.string(),
+                                    found.trouble));
+    }
+    return parse_study(found.text, file, overrides);
 }
 
 }  // namespace crossweep::config

@@ -33,9 +33,15 @@ double student_quantile(double degrees_of_freedom, double confidence) {
 
 }  // namespace
 
+double normal_quantile(double probability) {
+    if (probability <= 0) return -std::numeric_limits<double>::infinity();
+    if (probability >= 1) return std::numeric_limits<double>::infinity();
+    return boost::math::quantile(boost::math::normal(), probability);
+}
+
 Estimate wilson_interval(double successes, double count, double confidence) {
     if (count <= 0) return {nan, nan, nan};
-    const double z = boost::math::quantile(boost::math::normal(), 0.5 + confidence / 2);
+    const double z = normal_quantile(0.5 + confidence / 2);
     const double proportion = successes / count;
     const double centre = (proportion + z * z / (2 * count)) / (1 + z * z / count);
     const double half = z / (1 + z * z / count) *

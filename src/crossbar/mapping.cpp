@@ -12,118 +12,105 @@ namespace crossweep::crossbar {
 namespace {
 
 using Eigen::Index;
+using linalg::Blocks;
+using linalg::column_edges;
+using linalg::Role;
 
 CROSSWEEP_MULTIVERSION
-void continuous_kernel(const float* __restrict w, const float* __restrict inverse, float min, float span,
-                       float* __restrict g, std::size_t count) {
+void conductance_kernel(const float* __restrict w, const float* __restrict inverse, float min, float span,
+                        float* __restrict g, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) g[i] = min + span * (std::fabs(w[i]) * inverse[i]);
 }
 
+constexpr float magic = 12582912.0F;  // 1.5 * 2^23: adding and subtracting it rounds to an integer
+
 CROSSWEEP_MULTIVERSION
-void level_kernel(const float* __restrict w, const float* __restrict inverse, float steps, float min,
-                  float step_S, float* __restrict g, std::size_t count) {
-    constexpr float magic = 12582912.0F;  // 1.5 * 2^23: adding and subtracting it rounds to an integer
+void weight_code_kernel(const float* __restrict w, const float* __restrict inverse, float largest,
+                        float rounding, float* __restrict code, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
-        g[i] = min + step_S * ((std::fabs(w[i]) * inverse[i] * steps + magic) - magic);
+        code[i] = (std::fabs(w[i]) * inverse[i] * largest + rounding) - rounding;
     }
 }
 
 CROSSWEEP_MULTIVERSION
-void weight_kernel(const float* __restrict g, const float* __restrict signs, const float* __restrict scale,
-                   float min, float inverse_span, float* __restrict w, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) {
-        const float magnitude = (g[i] - min) * inverse_span * scale[i];
-        w[i] = signs[i] < 0.0F ? -magnitude : magnitude;
-    }
-}
-
-CROSSWEEP_MULTIVERSION
-void squared_kernel(const float* __restrict g, const float* __restrict scale, float inverse_span,
-                    float* __restrict squared, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) {
-        const float amplitude = g[i] * inverse_span * scale[i];
-        squared[i] = amplitude * amplitude;
-    }
-}
-
-/// 0, step, 2 step, ..., restarting at every multiple of `section`, up to `columns`.
-std::vector<Index> edges(Index columns, Index section, Index step) {
-    std::vector<Index> result;
-    for (Index start = 0; start < columns; start += section) {
-        for (Index edge = start; edge < std::min(start + section, columns); edge += step)
-            result.push_back(edge);
-    }
-    result.push_back(columns);
-    return result;
+void conductance_code_kernel(const float* __restrict g, float min, float factor, float rounding,
+                             float* __restrict code, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) code[i] = ((g[i] - min) * factor + rounding) - rounding;
 }
 
 }  // namespace
 
-void to_conductance(std::span<const float> weight, std::span<const float> inverse_scale, std::uint32_t levels,
+void to_code(std::span<const float> weight, std::span<const float> inverse_scale, const Codebook& codebook,
+             std::span<float> code) {
+    CROSSWEEP_EXPECT(weight.size() == inverse_scale.size() && weight.size() == code.size());
+    weight_code_kernel(weight.data(), inverse_scale.data(), codebook.largest, codebook.rounds ? magic : 0.0F,
+                       code.data(), code.size());
+}
+
+void to_code(std::span<const float> conductance_S, ConductanceWindow window, const Codebook& codebook,
+             std::span<float> code) {
+    CROSSWEEP_EXPECT(conductance_S.size() == code.size());
+    conductance_code_kernel(conductance_S.data(), window.min_S, codebook.largest / window.span_S(),
+                            codebook.rounds ? magic : 0.0F, code.data(), code.size());
+}
+
+void to_conductance(std::span<const float> weight, std::span<const float> inverse_scale,
                     ConductanceWindow window, std::span<float> conductance_S) {
     CROSSWEEP_EXPECT(weight.size() == inverse_scale.size() && weight.size() == conductance_S.size());
-    if (levels == 0) {
-        continuous_kernel(weight.data(), inverse_scale.data(), window.min_S, window.span_S(),
-                          conductance_S.data(), weight.size());
-        return;
-    }
-    const float steps = static_cast<float>(levels - 1);
-    level_kernel(weight.data(), inverse_scale.data(), steps, window.min_S, window.span_S() / steps,
-                 conductance_S.data(), weight.size());
+    conductance_kernel(weight.data(), inverse_scale.data(), window.min_S, window.span_S(),
+                       conductance_S.data(), weight.size());
 }
 
-void to_weight(std::span<const float> conductance_S, std::span<const float> signs,
-               std::span<const float> scale, ConductanceWindow window, std::span<float> weight) {
-    CROSSWEEP_EXPECT(conductance_S.size() == signs.size() && conductance_S.size() == scale.size());
-    weight_kernel(conductance_S.data(), signs.data(), scale.data(), window.min_S, 1.0F / window.span_S(),
-                  weight.data(), conductance_S.size());
-}
-
-void to_squared_amplitude(std::span<const float> conductance_S, std::span<const float> scale,
-                          ConductanceWindow window, std::span<float> squared) {
-    CROSSWEEP_EXPECT(conductance_S.size() == scale.size() && conductance_S.size() == squared.size());
-    squared_kernel(conductance_S.data(), scale.data(), 1.0F / window.span_S(), squared.data(),
-                   squared.size());
-}
-
-ScaleBlocks blocks_of_weight(const CrossbarParams& params, linalg::Role role, Index outputs, Index inputs,
-                             Index head_width) {
-    using linalg::Role;
+Blocks blocks_of_weight(const CrossbarParams& params, Role role, Index outputs, Index inputs,
+                        Index head_width) {
     switch (params.weight_scale) {
         case ScaleBlock::tensor:
             break;
         case ScaleBlock::head:
-            if (role == Role::projection) return {outputs, edges(inputs, head_width, head_width)};
-            if (role != Role::mlp_in && role != Role::mlp_out) return {head_width, {0, inputs}};
+            if (role == Role::projection) return {outputs, column_edges(inputs, head_width, head_width)};
+            if (role == Role::query || role == Role::key || role == Role::value)
+                return {head_width, {0, inputs}};
             break;
         case ScaleBlock::column:
             return {1, {0, inputs}};
         case ScaleBlock::tile:
-            return {params.array_columns, edges(inputs, inputs, params.array_rows)};
+            return {params.array_columns, column_edges(inputs, inputs, params.array_rows)};
     }
     return {outputs, {0, inputs}};
 }
 
-ScaleBlocks blocks_of_written(const CrossbarParams& params, linalg::Role role, Index tokens, Index width,
-                              Index head_width) {
-    // K is written transposed: a crossbar column is a token of K, but a channel of V.
-    const bool keys = role == linalg::Role::key;
+Blocks blocks_of_written(const CrossbarParams& params, Role role, Index tokens, Index width,
+                         Index head_width) {
     switch (params.written_scale) {
         case ScaleBlock::tensor:
             break;
         case ScaleBlock::head:
-            return {tokens, edges(width, head_width, head_width)};
+            return linalg::head_blocks(tokens, width, head_width);
         case ScaleBlock::column:
-            return keys ? ScaleBlocks{1, edges(width, head_width, head_width)}
-                        : ScaleBlocks{tokens, edges(width, width, 1)};
+            return linalg::output_blocks(role, tokens, width, head_width);
         case ScaleBlock::tile:
-            return {keys ? params.array_columns : params.array_rows,
-                    edges(width, head_width, keys ? params.array_rows : params.array_columns)};
+            return grid_of_written(params, role, width, head_width).blocks;
     }
     return {tokens, {0, width}};
 }
 
-void BandScale::measure(const linalg::ConstMatrixView& matrix, Index first, const ScaleBlocks& blocks) {
+ArrayGrid grid_of_weight(const CrossbarParams& params, Role role, Index inputs, Index head_width) {
+    const bool cut_at_heads = params.weight_scale == ScaleBlock::head && role == Role::projection;
+    return {
+        {params.array_columns, column_edges(inputs, cut_at_heads ? head_width : inputs, params.array_rows)},
+        Orientation::outputs_by_inputs};
+}
+
+ArrayGrid grid_of_written(const CrossbarParams& params, Role role, Index width, Index head_width) {
+    if (role == Role::written_keys) {
+        return {{params.array_columns, column_edges(width, head_width, params.array_rows)},
+                Orientation::outputs_by_inputs};
+    }
+    return {{params.array_rows, column_edges(width, head_width, params.array_columns)},
+            Orientation::inputs_by_outputs};
+}
+
+void BandScale::measure(const linalg::ConstMatrixView& matrix, Index first, const Blocks& blocks) {
     scale_.resize(static_cast<std::size_t>(matrix.cols()));
     inverse_.resize(scale_.size());
     const Index rows = std::min(blocks.rows, matrix.rows() - first);

@@ -1,114 +1,82 @@
 #include "crossweep/crossbar/programmed_weights.hpp"
 
-#include <algorithm>
-
-#include "crossweep/crossbar/mapping.hpp"
-#include "crossweep/device/noise.hpp"
-#include "crossweep/linalg/gaussian.hpp"
-
 namespace crossweep::crossbar {
-namespace {
 
-using device::ReadNoiseMode;
 using Eigen::Index;
 using linalg::Role;
 
-/// What it takes to put one row of weights onto devices.
-struct Programmer {
-    const CrossbarParams& crossbar;
-    ConductanceWindow window;
-    device::WriteNoise programming;
-    device::ReadNoise read;
-    bool per_read, kept;  ///< when read noise is drawn: at every read, or here and now
-    StreamKey key;
-    std::vector<float> conductance, normal;
+namespace {
 
-    void draw(NoiseSite site, LayerId layer, Role role, Index row) {
-        linalg::fill_normal(
-            key,
-            draw_identity(site, layer, static_cast<std::uint32_t>(role), 0, static_cast<std::uint32_t>(row)),
-            normal);
+StoredMatrix program(const linalg::StationaryWeight& weight, std::size_t part, const OperandParams& operand,
+                     const CrossbarParams& crossbar, StreamKey key) {
+    if (operand.fidelity == Fidelity::digital) return {};
+    const Role role = role_of_part(weight, part);
+    const linalg::ConstMatrixView matrix = part_of(weight, part);
+    const auto head_width = static_cast<Index>(weight.head_width);
+    MappedOperand mapped;
+    map_weight(crossbar, role, matrix, head_width, mapped);
+    Cells cells = make_cells(role, operand, crossbar, {});
+    const ArrayGrid grid = grid_of_weight(crossbar, role, matrix.cols(), head_width);
+    const CellIdentity identity{key, weight.layer, role, 0};
+    if (operand.fidelity == Fidelity::circuit) {
+        CircuitMatrix circuit;
+        store(mapped, grid, identity, cells, circuit);
+        return circuit;
     }
-
-    /// Conductances of row `row` of a part, in `conductance`.
-    void program_row(std::span<const float> weight, const BandScale& band, LayerId layer, Role role,
-                     Index row) {
-        conductance.resize(weight.size());
-        normal.resize(weight.size());
-        to_conductance(weight, band.inverse(), crossbar.weight_levels, window, conductance);
-        if (programming.sigma() > 0) {
-            draw(NoiseSite::weight_programming, layer, role, row);
-            programming(conductance, normal);
-        }
-        if (kept) {
-            draw(NoiseSite::weight_read, layer, role, row);
-            read(conductance, normal);
-        }
-    }
-};
-
-ProgrammedWeight program(const linalg::StationaryWeight& weight, Programmer& programmer) {
-    const Index inputs = weight.matrix.cols();
-    const Index outputs = weight.matrix.rows() / static_cast<Index>(weight.parts);
-    ProgrammedWeight result;
-    result.mean.resize(weight.matrix.rows(), inputs);
-    if (programmer.per_read) result.squared_amplitude.resize(weight.matrix.rows(), inputs);
-
-    BandScale band;
-    for (std::size_t part = 0; part < weight.parts; ++part) {
-        const Role role = static_cast<Role>(static_cast<std::size_t>(weight.first_role) + part);
-        const Index first = static_cast<Index>(part) * outputs;
-        const linalg::ConstMatrixView rows(weight.matrix.data() + first * weight.matrix.outerStride(),
-                                           outputs, inputs,
-                                           Eigen::OuterStride<>(weight.matrix.outerStride()));
-        const ScaleBlocks blocks = blocks_of_weight(programmer.crossbar, role, outputs, inputs,
-                                                    static_cast<Index>(weight.head_width));
-        for (Index row = 0; row < outputs; ++row) {
-            if (row % blocks.rows == 0) band.measure(rows, row, blocks);
-            const auto wanted = linalg::row_of(rows, row);
-            programmer.program_row(wanted, band, weight.layer, role, row);
-            to_weight(programmer.conductance, wanted, band.scale(), programmer.window,
-                      linalg::row_of(result.mean, first + row));
-            if (programmer.per_read) {
-                to_squared_amplitude(programmer.conductance, band.scale(), programmer.window,
-                                     linalg::row_of(result.squared_amplitude, first + row));
-            }
-        }
-    }
-    return result;
+    LinearMatrix linear;
+    store(mapped, grid, identity, cells, linear);
+    return linear;
 }
 
 }  // namespace
 
+Role role_of_part(const linalg::StationaryWeight& weight, std::size_t part) {
+    return static_cast<Role>(static_cast<std::size_t>(weight.first_role) + part);
+}
+
+linalg::ConstMatrixView part_of(const linalg::StationaryWeight& weight, std::size_t part) {
+    const Index outputs = weight.matrix.rows() / static_cast<Index>(weight.parts);
+    return {weight.matrix.data() + static_cast<Index>(part) * outputs * weight.matrix.outerStride(), outputs,
+            weight.matrix.cols(), Eigen::OuterStride<>(weight.matrix.outerStride())};
+}
+
 std::vector<ProgrammedWeight> program_weights(std::span<const linalg::StationaryWeight> weights,
-                                              const device::DeviceParams& device,
-                                              const CrossbarParams& crossbar, StreamKey key) {
-    Programmer programmer{crossbar,
-                          device::conductance_window(device),
-                          device::WriteNoise::of_programming(device),
-                          device::ReadNoise(device),
-                          device::draws_at_every_read(device),
-                          device::keeps_read_noise(device),
-                          key,
-                          {},
-                          {}};
+                                              const OperandTable& operands, const CrossbarParams& crossbar,
+                                              StreamKey key) {
     std::vector<ProgrammedWeight> programmed;
     programmed.reserve(weights.size());
-    for (const auto& weight : weights) programmed.push_back(program(weight, programmer));
+    for (const auto& weight : weights) {
+        ProgrammedWeight& parts = programmed.emplace_back();
+        for (std::size_t part = 0; part < weight.parts; ++part) {
+            const auto role = static_cast<std::size_t>(role_of_part(weight, part));
+            parts.push_back(program(weight, part, operands[role], crossbar, key));
+        }
+    }
     return programmed;
 }
 
-StationaryInputs stationary_inputs(const device::DeviceParams& device, const CrossbarParams& crossbar) {
-    StationaryInputs inputs{device, crossbar};
-    inputs.device.write_noise_sigma = 0;
-    inputs.device.write_noise_factor = 0;
-    // Fresh read noise is scaled by sigma when it is added; only whether there is any decides what is
-    // prepared.
-    if (device.read_noise == ReadNoiseMode::per_read)
-        inputs.device.read_noise_sigma = device.read_noise_sigma > 0;
-    inputs.crossbar.input_bits = 0;
-    inputs.crossbar.input_scale = InputScale::token;
-    inputs.crossbar.written_scale = ScaleBlock::tensor;
+StationaryInputs stationary_inputs(const OperandTable& operands, const CrossbarParams& crossbar) {
+    StationaryInputs inputs{operands, {}};
+    for (std::size_t role = 0; role < operands.size(); ++role) {
+        OperandParams& operand = inputs.operands[role];
+        if (linalg::is_written(static_cast<Role>(role)) || operand.fidelity == Fidelity::digital) {
+            operand = {Fidelity::digital, {}};
+            continue;
+        }
+        operand.device.write_noise_sigma = 0;
+        operand.device.write_noise_factor = 0;
+        operand.device.written_t_read_s = 0;
+        // Fresh read noise is scaled by sigma when it is added; only whether there is any decides what is
+        // prepared.
+        if (operand.device.read_noise == device::ReadNoiseMode::per_read)
+            operand.device.read_noise_sigma = operand.device.read_noise_sigma > 0;
+    }
+    inputs.crossbar.weight_levels = crossbar.weight_levels;
+    inputs.crossbar.weight_scale = crossbar.weight_scale;
+    inputs.crossbar.array_rows = crossbar.array_rows;
+    inputs.crossbar.array_columns = crossbar.array_columns;
+    inputs.crossbar.wire_resistance_ohm = crossbar.wire_resistance_ohm;
+    inputs.crossbar.mapping = crossbar.mapping;
     return inputs;
 }
 

@@ -7,13 +7,15 @@
 #include <cstdint>
 #include <numbers>
 
+#include "crossweep/core/error.hpp"
 #include "crossweep/core/multiversion.hpp"
 
 namespace crossweep::linalg {
 namespace {
 
-constexpr std::size_t lanes = 16;         // Philox blocks side by side
-constexpr std::size_t group = 4 * lanes;  // normals that they give
+constexpr std::size_t lanes = 16;  // Philox blocks side by side
+constexpr std::size_t group = normal_group;
+static_assert(group == 4 * lanes);  // a Philox block gives four words
 constexpr std::uint32_t exponent_of_sqrt_half = 0x3f3504f3U;
 
 /// sqrt(-2 ln u), u = (top 24 bits + 1/2) / 2^24. Logarithm: Cephes' logf polynomial, relative error below
@@ -114,13 +116,21 @@ void fill_groups(std::uint32_t key0, std::uint32_t key1, std::uint32_t counter0,
 }  // namespace
 
 void fill_normal(StreamKey key, DrawIdentity row, std::span<float> out) {
+    fill_normal(key, row, 0, out);
+}
+
+void fill_normal(StreamKey key, DrawIdentity row, std::size_t first, std::span<float> out) {
+    if (first % group != 0 || (first + out.size()) / 4 >= (std::size_t{1} << 32))
+        throw InternalError("a row of draws begins off its groups or is longer than the random stream's");
+    const auto first_group = static_cast<std::uint32_t>(first / group);
     const std::size_t whole = out.size() / group;
-    fill_groups(key.seed, key.trial, row.site_layer_operand, row.image, row.row, 0, out.data(), whole);
+    fill_groups(key.seed, key.trial, row.site_layer_operand, row.image, row.row, first_group, out.data(),
+                whole);
     const std::size_t rest = out.size() % group;
     if (rest == 0) return;
     std::array<float, group> last;
     fill_groups(key.seed, key.trial, row.site_layer_operand, row.image, row.row,
-                static_cast<std::uint32_t>(whole), last.data(), 1);
+                first_group + static_cast<std::uint32_t>(whole), last.data(), 1);
     std::copy_n(last.begin(), rest, out.begin() + static_cast<std::ptrdiff_t>(group * whole));
 }
 

@@ -24,10 +24,14 @@ float largest_kernel(const float* x, std::size_t count) {
 }
 
 CROSSWEEP_MULTIVERSION
-void quantise_kernel(const float* x, float inverse_step, float step, float* y, std::size_t count) {
+void quantise_kernel(const float* __restrict x, float inverse_step, float step, float* __restrict code,
+                     float* __restrict y, std::size_t count) {
     // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer, ties to even, for |x| < 2^22.
     constexpr float magic = 12582912.0F;
-    for (std::size_t i = 0; i < count; ++i) y[i] = ((x[i] * inverse_step + magic) - magic) * step;
+    for (std::size_t i = 0; i < count; ++i) {
+        code[i] = (x[i] * inverse_step + magic) - magic;
+        y[i] = code[i] * step;
+    }
 }
 
 }  // namespace
@@ -37,20 +41,23 @@ float largest_magnitude(std::span<const float> x) {
 }
 
 float largest_magnitude(const ConstMatrixView& x) {
-    float largest = 0;
+    // By their bits, as in the kernel: what is not a number counts as the largest and is not lost.
+    std::uint32_t largest = 0;
     for (Eigen::Index row = 0; row < x.rows(); ++row) {
-        largest = std::max(largest, largest_magnitude(row_of(x, row)));
+        largest = std::max(largest, std::bit_cast<std::uint32_t>(largest_magnitude(row_of(x, row))));
     }
-    return largest;
+    return std::bit_cast<float>(largest);
 }
 
-void quantise(std::span<const float> x, float largest, std::uint32_t bits, std::span<float> y) {
-    CROSSWEEP_EXPECT(x.size() == y.size() && bits >= 2 && bits <= 16);
+float quantise(std::span<const float> x, float largest, std::uint32_t bits, std::span<float> code,
+               std::span<float> y) {
+    CROSSWEEP_EXPECT(x.size() == y.size() && x.size() == code.size() && bits >= 2 && bits <= 16);
     const float codes = static_cast<float>((1U << (bits - 1)) - 1);
     const float step = largest / codes;
     // A step below the smallest normal number has no finite inverse: such inputs count as 0.
     const float inverse_step = step < std::numeric_limits<float>::min() ? 0.0F : codes / largest;
-    quantise_kernel(x.data(), inverse_step, step, y.data(), x.size());
+    quantise_kernel(x.data(), inverse_step, step, code.data(), y.data(), x.size());
+    return step;
 }
 
 }  // namespace crossweep::linalg

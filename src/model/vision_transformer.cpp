@@ -5,7 +5,6 @@
 
 #include "crossweep/core/error.hpp"
 #include "crossweep/linalg/elementwise.hpp"
-#include "crossweep/linalg/gemm.hpp"
 
 namespace crossweep::model {
 
@@ -41,7 +40,7 @@ void VisionTransformer::forward(std::span<const float> image, linalg::MatmulEngi
                                 Activations& activations, const AttentionObserver& observe,
                                 std::span<float> logits) const {
     CROSSWEEP_EXPECT(logits.size() == architecture_.classes);
-    embed(image, activations);
+    embed(image, engine, activations);
     for (std::size_t block = 0; block < architecture_.depth; ++block) {
         attend(block, engine, activations, observe);
         feed_forward(block, engine, activations);
@@ -53,12 +52,12 @@ void VisionTransformer::forward(std::span<const float> image, linalg::MatmulEngi
     linalg::layer_norm(class_token, norm_.weight, norm_.bias, architecture_.layer_norm_epsilon, normalised);
     const linalg::MatrixView output(logits.data(), 1, static_cast<Index>(logits.size()),
                                     Eigen::OuterStride<>(static_cast<Index>(logits.size())));
-    linalg::multiply_transposed(const_view(normalised),
-                                matrix_of(head_weight_, architecture_.classes, architecture_.width), output);
+    engine.multiply(head_index(), const_view(normalised), output);
     linalg::add_bias(output, head_bias_);
 }
 
-void VisionTransformer::embed(std::span<const float> image, Activations& activations) const {
+void VisionTransformer::embed(std::span<const float> image, linalg::MatmulEngine& engine,
+                              Activations& activations) const {
     const std::size_t side = architecture_.image_size, patch = architecture_.patch_size;
     const std::size_t per_side = side / patch, patch_inputs = architecture_.channels * patch * patch;
     CROSSWEEP_EXPECT(image.size() == architecture_.channels * side * side);
@@ -79,8 +78,7 @@ void VisionTransformer::embed(std::span<const float> image, Activations& activat
     activations.normalised.resize(tokens, width);
     const linalg::MatrixView patch_tokens(activations.residual.data() + width, tokens - 1, width,
                                           Eigen::OuterStride<>(width));
-    linalg::multiply_transposed(const_view(activations.patches),
-                                matrix_of(patch_weight_, architecture_.width, patch_inputs), patch_tokens);
+    engine.multiply(embedding_index(), const_view(activations.patches), patch_tokens);
     linalg::add_bias(patch_tokens, patch_bias_);
     std::copy(class_token_.begin(), class_token_.end(), activations.residual.data());
     for (std::size_t i = 0; i < position_.size(); ++i) activations.residual.data()[i] += position_[i];

@@ -174,13 +174,18 @@ VisionTransformer::VisionTransformer(const io::Safetensors& file, std::size_t he
     const auto P = static_cast<std::int64_t>(a.patch_size);
     class_token_ = loader.floats("cls_token", {1, 1, D});
     position_ = loader.floats("pos_embed", {1, static_cast<std::int64_t>(a.tokens), D});
-    patch_weight_ =
-        loader.floats("patch_embed.proj.weight", {D, static_cast<std::int64_t>(a.channels), P, P});
     patch_bias_ = loader.floats("patch_embed.proj.bias", {D});
     norm_ = {loader.floats("norm.weight", {D}), loader.floats("norm.bias", {D})};
-    head_weight_ = loader.floats("head.weight", {static_cast<std::int64_t>(a.classes), D});
     head_bias_ = loader.floats("head.bias", {static_cast<std::int64_t>(a.classes)});
 
+    // values:[outputs, inputs]
+    const auto stationary = [&](std::size_t layer, linalg::Role role, std::size_t parts,
+                                std::span<const float> values, std::int64_t inputs) {
+        const auto outputs = inputs > 0 ? static_cast<std::int64_t>(values.size()) / inputs : 0;
+        stationary_.push_back(
+            {LayerId(static_cast<std::uint32_t>(layer)), role, parts, a.heads > 0 ? a.head_width() : 0,
+             linalg::ConstMatrixView(values.data(), outputs, inputs, Eigen::OuterStride<>(inputs))});
+    };
     for (std::size_t index = 0; index < a.depth; ++index) {
         const auto name = [&](const char* rest) { return fmt::format("blocks.{}.{}", index, rest); };
         const auto vector = [&](const char* rest, std::int64_t size) {
@@ -188,10 +193,7 @@ VisionTransformer::VisionTransformer(const io::Safetensors& file, std::size_t he
         };
         const auto weight = [&](const char* rest, linalg::Role role, std::size_t parts, std::int64_t out,
                                 std::int64_t in) {
-            const auto values = loader.floats(name(rest), {out, in});
-            stationary_.push_back(
-                {LayerId(static_cast<std::uint32_t>(index)), role, parts, a.heads > 0 ? a.head_width() : 0,
-                 linalg::ConstMatrixView(values.data(), out, in, Eigen::OuterStride<>(in))});
+            stationary(index, role, parts, loader.floats(name(rest), {out, in}), in);
         };
         weight("attn.qkv.weight", linalg::Role::query, 3, 3 * D, D);
         weight("attn.proj.weight", linalg::Role::projection, 1, D, D);
@@ -204,6 +206,11 @@ VisionTransformer::VisionTransformer(const io::Safetensors& file, std::size_t he
                            vector("mlp.fc1.bias", M),
                            vector("mlp.fc2.bias", D)});
     }
+    const auto channels = static_cast<std::int64_t>(a.channels);
+    stationary(0, linalg::Role::embedding, 1, loader.floats("patch_embed.proj.weight", {D, channels, P, P}),
+               channels * P * P);
+    stationary(0, linalg::Role::head, 1,
+               loader.floats("head.weight", {static_cast<std::int64_t>(a.classes), D}), D);
     normalisation_ = normalisation_from(loader.metadata("normalisation"));
     loader.expect_no_others();
     loader.throw_problems("Give an intact safetensors file of a timm ViT or DeiT with its published names.");

@@ -41,6 +41,16 @@ std::size_t next_number(const std::vector<fs::path>& segments, Part part) {
     return number;
 }
 
+/// The lock on `file`, or nothing if another process has it and `operation` does not wait.
+std::optional<DirectoryLock> lock_file(const fs::path& file, int operation) {
+    const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    DirectoryLock lock(descriptor);
+    if (descriptor >= 0 && flock(descriptor, operation) == 0) return lock;
+    if (descriptor >= 0 && errno == EWOULDBLOCK) return std::nullopt;
+    throw DataError(fmt::format("{}: the lock cannot be taken ({}). Check the rights of the run directory.",
+                                file.string(), std::strerror(errno)));
+}
+
 bool is_segment(const fs::path& path) {
     const std::string stem = path.stem().string();
     return path.extension() == ".h5" && !stem.empty() && stem.size() < 18 &&
@@ -103,19 +113,17 @@ RunDirectory& RunDirectory::operator=(RunDirectory&& other) noexcept {
     return *this;
 }
 
+DirectoryLock::~DirectoryLock() {
+    if (descriptor_ >= 0) ::close(descriptor_);  // which also unlocks
+}
+
 void RunDirectory::exclusively(const std::function<void()>& action) const {
-    const fs::path file = path_ / "directory.lock";
-    struct Lock {
-        int descriptor;
-        ~Lock() { ::close(descriptor); }  // which also unlocks
-    };
-    const Lock lock{::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)};
-    if (lock.descriptor < 0 || flock(lock.descriptor, LOCK_EX) != 0) {
-        throw DataError(
-            fmt::format("{}: the lock cannot be taken ({}). Check the rights of the run directory.",
-                        file.string(), std::strerror(errno)));
-    }
+    const auto lock = lock_file(path_ / "directory.lock", LOCK_EX);
     action();
+}
+
+std::optional<DirectoryLock> RunDirectory::try_lock(const std::string& name) const {
+    return lock_file(path_ / name, LOCK_EX | LOCK_NB);
 }
 
 void RunDirectory::follow(const std::string& study_toml) const {

@@ -69,7 +69,8 @@ Experiment::Experiment(const DataParams& data, std::uint32_t seed, std::vector<P
     : data_(data),
       points_(std::move(points)),
       images_(io::read_images(data.images, data.labels)),
-      chosen_(choose_images(data, seed, images_.count)) {
+      chosen_(choose_images(data, seed, images_.count)),
+      adc_ranges_(points_.size()) {
     for (const PointParams& point : points_) {
         const auto same = [&](const auto& loaded) { return loaded->params == point.model; };
         auto found = std::find_if(models_.begin(), models_.end(), same);

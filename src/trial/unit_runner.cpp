@@ -8,9 +8,8 @@
 #include <numeric>
 
 #include "crossweep/core/error.hpp"
-#include "crossweep/crossbar/behavioural_engine.hpp"
+#include "crossweep/crossbar/crossbar_engine.hpp"
 #include "crossweep/linalg/elementwise.hpp"
-#include "crossweep/transform/clip_former.hpp"
 
 namespace crossweep::trial {
 namespace {
@@ -88,8 +87,8 @@ std::vector<std::size_t> UnitRunner::order_by_chip(std::span<const PointId> poin
             if (experiment_.is_reference(other) || experiment_.is_reference(points[i]))
                 return other == points[i];
             const PointParams &a = experiment_.params(other), &b = experiment_.params(points[i]);
-            return crossbar::stationary_inputs(a.device, a.crossbar) ==
-                   crossbar::stationary_inputs(b.device, b.crossbar);
+            return crossbar::stationary_inputs(a.operands, a.crossbar) ==
+                   crossbar::stationary_inputs(b.operands, b.crossbar);
         };
         first_alike[i] =
             static_cast<std::size_t>(std::find_if(points.begin(), points.end(), alike) - points.begin());
@@ -130,9 +129,10 @@ void UnitRunner::run_point(std::span<const std::uint32_t> batch, PointId point, 
     const auto start = Clock::now();
     const PointParams& params = experiment_.params(point);
     const LoadedModel& model = experiment_.model(experiment_.reference_of(point));
-    const transform::ClipFormer clip(params.transform, device::conductance_window(params.device));
-    crossbar::BehaviouralEngine engine(model.network.stationary_weights(), chip(point, trial), params.device,
-                                       params.crossbar, clip, {seed_, trial.value()});
+    crossbar::CrossbarEngine engine(
+        model.network.stationary_weights(), chip(point, trial),
+        {params.crossbar, params.transform, params.operands, experiment_.adc_ranges(point), nullptr},
+        {seed_, trial.value()});
     record.signal.resize(model.network.architecture().depth);
     record.noise.resize(record.signal.size());
     for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -156,12 +156,12 @@ void UnitRunner::run_point(std::span<const std::uint32_t> batch, PointId point, 
 const std::vector<crossbar::ProgrammedWeight>& UnitRunner::chip(PointId point, TrialId trial) {
     const PointParams& params = experiment_.params(point);
     const std::size_t model = experiment_.reference_of(point);
-    const auto inputs = crossbar::stationary_inputs(params.device, params.crossbar);
+    const auto inputs = crossbar::stationary_inputs(params.operands, params.crossbar);
     if (!chip_ || chip_->model != model || chip_->trial != trial || !(chip_->inputs == inputs)) {
         chip_.reset();  // before the next is made: two chips need not fit in memory
         chip_ = Chip{model, trial, inputs,
                      crossbar::program_weights(experiment_.model(model).network.stationary_weights(),
-                                               params.device, params.crossbar, {seed_, trial.value()})};
+                                               params.operands, params.crossbar, {seed_, trial.value()})};
     }
     return chip_->weights;
 }

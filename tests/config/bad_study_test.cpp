@@ -1,5 +1,6 @@
 // One bad study per message: tests/config/bad/NAME.toml and, beside it, NAME.expected with the exact text,
-// where FILE stands for the file's name. Lines "# --set key=value" of a study are its overrides.
+// where FILE stands for the file's name. Lines "# --set key=value" of a study are its overrides. Device files
+// of bad studies are in tests/config/bad/devices; they are shown relative to the study.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -31,6 +32,12 @@ std::vector<std::string> overrides_in(const std::string& toml) {
     return overrides;
 }
 
+std::string without(const std::string& part, std::string text) {
+    for (auto at = text.find(part); at != std::string::npos; at = text.find(part))
+        text.erase(at, part.size());
+    return text;
+}
+
 std::vector<std::string> bad_studies() {
     std::vector<std::string> names;
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {
@@ -46,9 +53,9 @@ TEST_P(BadStudy, is_refused_with_the_expected_text) {
     const auto toml = contents(folder / (GetParam() + ".toml"));
     std::string message = "accepted";
     try {
-        parse_study(toml, "FILE", overrides_in(toml));
+        parse_study(toml, folder / "FILE", overrides_in(toml));
     } catch (const ConfigError& error) {
-        message = error.what();
+        message = without(folder.string() + "/", error.what());
     }
     EXPECT_EQ(message + "\n", contents(folder / (GetParam() + ".expected")));
 }

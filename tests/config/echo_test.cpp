@@ -20,6 +20,24 @@ using testing::Not;
 const std::string every_axis = R"toml(
 [transforms.soft]
 alpha = 1
+percentile = 99
+[device]
+read_noise_law = "table"
+read_noise_table_conductance_S = [1e-7, 1e-5]
+read_noise_table_deviation_S = [1e-8, 3e-7]
+[devices.sram]
+write_noise_factor = 0
+[devices."p c.m"]
+drift_exponent = 0.05
+[device_of]
+rest = "p c.m"
+keys = "sram"
+values = "default"
+[crossbar]
+fidelity = "sliced"
+[fidelity_of]
+q = "digital"
+head = "circuit"
 [sweep.grid]
 "device.write_noise_factor" = [0, 3, 4]
 "transform.name" = ["none", "(2, 0.25)", "soft"]
@@ -55,6 +73,7 @@ TEST(ResolvedToml, reads_back_as_the_same_points) {
         EXPECT_EQ(identity(again.points[p].settings), identity(study.points[p].settings));
         EXPECT_EQ(again.points[p].settings.model.weights, study.points[p].settings.model.weights);
         EXPECT_EQ(again.points[p].settings.transform, study.points[p].settings.transform);
+        EXPECT_EQ(again.points[p].settings.point().operands, study.points[p].settings.point().operands);
     }
     for (std::size_t a = 0; a < study.axes.size(); ++a) {
         EXPECT_EQ(again.axes[a].name, study.axes[a].name);
@@ -124,6 +143,32 @@ TEST(Identity, holds_everything_that_changes_a_result) {
                                 "device.write_noise_factor=4",
                                 "device.programming_noise_sigma=0.1",
                                 "device.clamp=window",
+                                "device.bits_per_cell=1",
+                                "device.levels=4",
+                                "device.read_noise_law=constant",
+                                "device.write_noise_law=constant",
+                                "device.g_min_spread_sigma=0.1",
+                                "device.g_max_spread_sigma=0.1",
+                                "device.stuck_at_g_min=0.1",
+                                "device.stuck_at_g_max=0.1",
+                                "device.t_read_s=10",
+                                "device.written_t_read_s=10",
+                                "device.drift_t0_s=10",
+                                "device.drift_exponent=0.1",
+                                "device.drift_exponent_sigma=0.1",
+                                "device.retention_s=10",
+                                "crossbar.fidelity=sliced",
+                                "crossbar.wire_resistance_ohm=1",
+                                "crossbar.mapping=offset",
+                                "crossbar.input_encoding=sign_magnitude",
+                                "crossbar.dac_bits=2",
+                                "crossbar.adc_bits=5",
+                                "crossbar.adc_range=full",
+                                "crossbar.adc_range_top=0.5",
+                                "crossbar.adc_percentile=99",
+                                "crossbar.adc_calibration_images=2",
+                                "crossbar.adc_gain_sigma=0.1",
+                                "crossbar.adc_offset_sigma=0.1",
                                 "crossbar.weight_levels=16",
                                 "crossbar.input_bits=6",
                                 "crossbar.weight_scale=head",
@@ -143,6 +188,68 @@ TEST(Identity, names_a_transform_by_its_parameters) {
     EXPECT_EQ(clipped.at("transform.alpha"), "2");
     EXPECT_EQ(clipped.at("transform.beta"), "0.25");
     EXPECT_FALSE(clipped.contains("transform.name"));
+    for (const auto* setting : {"centre_keys=yes", "percentile=99", "clip_block=head", "rescale=window",
+                                "write_verify_iterations=2", "write_verify_tolerance=0.1"}) {
+        EXPECT_NE(
+            identity_of({"transforms.a.alpha=1", "transform.name=a"}),
+            identity_of({"transforms.a.alpha=1", "transform.name=a", std::string("transforms.a.") + setting}))
+            << setting;
+    }
+}
+
+TEST(Identity, holds_measured_noise) {
+    const std::vector<std::string> read{"device.read_noise_table_conductance_S=[1e-7, 1e-5]",
+                                        "device.read_noise_table_deviation_S=[1e-8, 1e-7]"};
+    const std::vector<std::string> write{"device.write_noise_table_conductance_S=[1e-7, 1e-5]",
+                                         "device.write_noise_table_deviation_S=[1e-8, 1e-7]"};
+    EXPECT_EQ(identity_of(read).at("device 0.read_noise_table_deviation_S"), "[1e-08, 1e-07]");
+    EXPECT_NE(identity_of(read), identity_of({}));
+    EXPECT_NE(identity_of(write), identity_of({}));
+    EXPECT_NE(identity_of(read), identity_of(write));
+}
+
+TEST(Identity, gives_each_operand_its_fidelity_and_the_number_of_its_device) {
+    const auto hybrid =
+        identity_of({"devices.sram.g_max_S=2e-5", "device_of.keys=sram", "device_of.values=sram",
+                     "fidelity_of.values=circuit", "fidelity_of.q=digital"});
+    EXPECT_EQ(hybrid.at("device 0.g_max_S"), "1e-05");
+    EXPECT_EQ(hybrid.at("device 1.g_max_S"), "2e-05");
+    EXPECT_FALSE(hybrid.contains("device 2.g_max_S"));
+    EXPECT_EQ(hybrid.at("operand q"), "digital");
+    EXPECT_EQ(hybrid.at("operand k"), "behavioural, device 0");
+    EXPECT_EQ(hybrid.at("operand keys"), "behavioural, device 1");
+    EXPECT_EQ(hybrid.at("operand values"), "circuit, device 1");
+    EXPECT_EQ(hybrid.at("operand head"), "digital");
+}
+
+TEST(Identity, names_a_device_by_its_parameters) {
+    const auto plain = identity_of({});
+    EXPECT_EQ(plain, identity_of({"devices.same.g_max_S=1e-5", "device_of.rest=same"}));
+    EXPECT_EQ(plain, identity_of({"devices.a.g_max_S=1e-5", "devices.b.g_max_S=1e-5", "device_of.rest=a",
+                                  "device_of.keys=b", "device_of.fc1=default"}));
+    EXPECT_EQ(identity_of({"devices.a.g_max_S=2e-5", "device_of.keys=a"}),
+              identity_of({"devices.b.g_max_S=2e-5", "device_of.keys=b"}));
+    EXPECT_NE(plain, identity_of({"devices.a.g_max_S=2e-5", "device_of.keys=a"}));
+    EXPECT_NE(identity_of({"devices.a.g_max_S=2e-5", "device_of.keys=a"}),
+              identity_of({"devices.a.g_max_S=2e-5", "device_of.values=a"}));
+}
+
+TEST(Identity, leaves_out_devices_that_no_operand_has) {
+    EXPECT_EQ(identity_of({}), identity_of({"devices.spare.g_max_S=2e-5"}));
+    EXPECT_EQ(identity_of({"devices.a.g_max_S=2e-5", "device_of.rest=a"}),
+              identity_of({"devices.a.g_max_S=2e-5", "device_of.rest=a", "device.g_max_S=3e-5"}));
+    // Embedding and head are digital.
+    EXPECT_EQ(identity_of({}), identity_of({"devices.a.g_max_S=2e-5", "device_of.head=a"}));
+    EXPECT_NE(identity_of({"fidelity_of.head=behavioural"}),
+              identity_of({"fidelity_of.head=behavioural", "devices.a.g_max_S=2e-5", "device_of.head=a"}));
+}
+
+TEST(Identity, does_not_tell_how_a_fidelity_was_chosen) {
+    EXPECT_EQ(identity_of({}), identity_of({"fidelity_of.q=behavioural"}));
+    std::vector<std::string> one_by_one;
+    for (const auto* operand : {"q", "k", "v", "proj", "fc1", "fc2", "keys", "values"})
+        one_by_one.push_back(std::string("fidelity_of.") + operand + "=circuit");
+    EXPECT_EQ(identity_of({"crossbar.fidelity=circuit"}), identity_of(one_by_one));
 }
 
 TEST(KeyValues, give_text_and_number_of_scalar_keys) {
@@ -159,6 +266,18 @@ TEST(KeyValues, give_text_and_number_of_scalar_keys) {
     EXPECT_EQ(values.at("model.weights").text, "/studies/data/vit.safetensors");
     EXPECT_FALSE(values.contains("run.segment_s"));
     EXPECT_FALSE(values.contains("data.mean"));
+    EXPECT_EQ(values.at("device_of.rest").text, "default");
+    EXPECT_EQ(values.at("device_of.keys").text, "rest");
+    EXPECT_EQ(values.at("crossbar.fidelity").text, "behavioural");
+    EXPECT_EQ(values.at("fidelity_of.head").text, "digital");
+    EXPECT_EQ(values.at("transform.percentile").number, 100);
+    EXPECT_FALSE(values.contains("device.file"));
+    EXPECT_FALSE(values.contains("device.read_noise_table_conductance_S"));
+}
+
+TEST(KeyValues, are_the_same_keys_whatever_devices_a_study_names) {
+    EXPECT_EQ(key_values(parse("", {"devices.sram.g_max_S=2e-5"}).points[0].settings).size(),
+              key_values(Settings{}).size());
 }
 
 TEST(Differences, of_a_study_with_itself_are_none) {
@@ -186,8 +305,33 @@ TEST(Differences, say_what_was_and_what_is) {
             "device.g_max_S is 1e-05 in the stored study and 2e-05 in the new one.",
             "sweep.grid.\"device.write_noise_factor\" is [3, 4] in the stored study and [3, 5] in the "
             "new one.",
+            "transforms.soft.centre_keys is absent from the stored study and \"no\" in the new one.",
             "transforms.soft.alpha is absent from the stored study and 1 in the new one.",
-            "transforms.soft.beta is absent from the stored study and 1 in the new one."));
+            "transforms.soft.beta is absent from the stored study and 1 in the new one.",
+            "transforms.soft.percentile is absent from the stored study and 100 in the new one.",
+            "transforms.soft.clip_block is absent from the stored study and \"tensor\" in the new one.",
+            "transforms.soft.rescale is absent from the stored study and \"none\" in the new one.",
+            "transforms.soft.write_verify_iterations is absent from the stored study and 0 in the new one.",
+            "transforms.soft.write_verify_tolerance is absent from the stored study and 0.05 in the new "
+            "one."));
+}
+
+TEST(Differences, say_what_is_selected_by_name) {
+    const auto with = [](const std::vector<std::string>& more) {
+        std::vector<std::string> overrides{"devices.sram.g_max_S=2e-5"};
+        overrides.insert(overrides.end(), more.begin(), more.end());
+        return parse("", overrides).resolved_toml;
+    };
+    EXPECT_THAT(
+        differences(with({}), with({"device_of.keys=sram", "crossbar.fidelity=sliced",
+                                    "fidelity_of.head=circuit", "transform.name=(2, 0.25)"})),
+        ElementsAre("device_of.keys is \"rest\" in the stored study and \"sram\" in the new one.",
+                    "crossbar.fidelity is \"behavioural\" in the stored study and \"sliced\" in the new "
+                    "one.",
+                    "fidelity_of.head is \"digital\" in the stored study and \"circuit\" in the new one.",
+                    "transform.name is \"none\" in the stored study and \"(2, 0.25)\" in the new one."));
+    EXPECT_THAT(differences(with({}), with({"devices.sram.g_max_S=3e-5"})),
+                ElementsAre("devices.sram.g_max_S is 2e-05 in the stored study and 3e-05 in the new one."));
 }
 
 TEST(Differences, compare_a_study_that_this_version_would_refuse) {
@@ -205,6 +349,10 @@ TEST(ReferenceMarkdown, has_a_row_for_every_key) {
                 HasSubstr("| `g_max_S` | real: a value in (0, 1] | `1e-05` | conductance in siemens. "));
     EXPECT_THAT(manual, HasSubstr("| `std` | list of reals: "));
     EXPECT_THAT(manual, HasSubstr("| `batch_images` † |"));
+    EXPECT_THAT(manual, HasSubstr("\n## [device] and [devices.NAME]\n"));
+    EXPECT_THAT(manual, HasSubstr("\n| `file` | path: "));
+    EXPECT_THAT(manual, HasSubstr("| `keys` | word: \"rest\", \"digital\", \"behavioural\", \"sliced\" or "
+                                  "\"circuit\" | `\"rest\"` | K, written for every input. "));
 }
 
 TEST(ReferenceMarkdown, keeps_every_row_in_its_columns) {

@@ -73,22 +73,104 @@ TEST(Study, words_name_the_enumerators) {
     EXPECT_EQ(with("crossbar.input_scale=tensor").crossbar.input_scale, InputScale::tensor);
 }
 
+TEST(Study, words_of_noise_and_conversion_name_the_enumerators) {
+    using namespace crossbar;
+    using namespace device;
+    const auto with = [](const std::string& setting) { return parse("", {setting}).base; };
+    EXPECT_EQ(with("device.read_noise_law=proportional").device.read_noise_law, ReadNoiseLaw::proportional);
+    EXPECT_EQ(with("device.read_noise_law=constant").device.read_noise_law, ReadNoiseLaw::constant);
+    EXPECT_EQ(with("device.write_noise_law=clipformer").device.write_noise_law, WriteNoiseLaw::clipformer);
+    EXPECT_EQ(with("device.write_noise_law=proportional").device.write_noise_law,
+              WriteNoiseLaw::proportional);
+    EXPECT_EQ(with("device.write_noise_law=constant").device.write_noise_law, WriteNoiseLaw::constant);
+    const auto measured = parse("", {"device.read_noise_law=table", "device.write_noise_law=table",
+                                     "device.read_noise_table_conductance_S=[0, 1]",
+                                     "device.read_noise_table_deviation_S=[0, 1]",
+                                     "device.write_noise_table_conductance_S=[0, 1]",
+                                     "device.write_noise_table_deviation_S=[0, 1]"})
+                              .base.device;
+    EXPECT_EQ(measured.read_noise_law, ReadNoiseLaw::table);
+    EXPECT_EQ(measured.write_noise_law, WriteNoiseLaw::table);
+    EXPECT_EQ(with("crossbar.mapping=differential").crossbar.mapping, Mapping::differential);
+    EXPECT_EQ(with("crossbar.mapping=offset").crossbar.mapping, Mapping::offset);
+    EXPECT_EQ(with("crossbar.input_encoding=twos_complement").crossbar.input_encoding,
+              InputEncoding::twos_complement);
+    EXPECT_EQ(with("crossbar.input_encoding=sign_magnitude").crossbar.input_encoding,
+              InputEncoding::sign_magnitude);
+    EXPECT_EQ(with("crossbar.adc_range=full").crossbar.adc_range, AdcRange::full);
+    EXPECT_EQ(with("crossbar.adc_range=calibrated").crossbar.adc_range, AdcRange::calibrated);
+    EXPECT_EQ(with("crossbar.adc_range=explicit").crossbar.adc_range, AdcRange::given);
+}
+
+TEST(Study, words_of_transforms_name_the_enumerators) {
+    using namespace transform;
+    const auto with = [](const std::string& setting) {
+        return parse("", {"transforms.a." + setting}).base.transforms.at("a");
+    };
+    EXPECT_EQ(with("centre_keys=no").centre_keys, CentreKeys::no);
+    EXPECT_EQ(with("centre_keys=yes").centre_keys, CentreKeys::yes);
+    EXPECT_EQ(with("clip_block=tensor").clip_block, ClipBlock::tensor);
+    EXPECT_EQ(with("clip_block=head").clip_block, ClipBlock::head);
+    EXPECT_EQ(with("clip_block=column").clip_block, ClipBlock::column);
+    EXPECT_EQ(with("rescale=none").rescale, Rescale::none);
+    EXPECT_EQ(with("rescale=window").rescale, Rescale::window);
+}
+
 TEST(Study, limits_that_belong_to_the_range_are_accepted) {
-    for (const auto* setting :
-         {"device.g_max_S=1", "device.write_noise_factor=0", "device.read_noise_sigma=10",
-          "study.seed=4294967295", "study.seed=0", "study.trials=1e6", "crossbar.weight_levels=0",
-          "crossbar.weight_levels=2", "crossbar.input_bits=16", "crossbar.array_rows=65536",
-          "transforms.\"(2, 0.25)\".alpha=0", "transforms.\"(2, 0.25)\".beta=1"}) {
+    for (const auto* setting : {"device.g_max_S=1",
+                                "device.write_noise_factor=0",
+                                "device.read_noise_sigma=10",
+                                "study.seed=4294967295",
+                                "study.seed=0",
+                                "study.trials=1e6",
+                                "crossbar.weight_levels=0",
+                                "device.bits_per_cell=1",
+                                "device.bits_per_cell=4",
+                                "device.levels=0",
+                                "device.levels=65536",
+                                "device.stuck_at_g_min=1",
+                                "device.retention_s=0",
+                                "crossbar.adc_bits=0",
+                                "crossbar.adc_bits=16",
+                                "crossbar.adc_percentile=100",
+                                "crossbar.adc_range_top=1",
+                                "crossbar.dac_bits=8",
+                                "transforms.a.percentile=100",
+                                "transforms.a.write_verify_iterations=15",
+                                "crossbar.weight_levels=2",
+                                "crossbar.input_bits=16",
+                                "crossbar.array_rows=65536",
+                                "transforms.\"(2, 0.25)\".alpha=0",
+                                "transforms.\"(2, 0.25)\".beta=1"}) {
         EXPECT_NO_THROW(parse("", {setting})) << setting;
     }
 }
 
 TEST(Study, limits_that_do_not_belong_to_the_range_are_refused) {
-    for (const auto* setting :
-         {"device.g_max_S=0", "device.on_off_ratio=1", "study.confidence=1", "study.trials=0",
-          "study.confidence=0", "study.seed=4294967296", "crossbar.weight_levels=1", "crossbar.input_bits=1",
-          "crossbar.array_rows=0", "run.segment_s=0", "transforms.\"(2, 0.25)\".beta=0",
-          "transforms.\"(2, 0.25)\".alpha=0.5"}) {
+    for (const auto* setting : {"device.g_max_S=0",
+                                "device.on_off_ratio=1",
+                                "study.confidence=1",
+                                "study.trials=0",
+                                "study.confidence=0",
+                                "study.seed=4294967296",
+                                "crossbar.weight_levels=1",
+                                "crossbar.input_bits=1",
+                                "device.bits_per_cell=0",
+                                "device.bits_per_cell=9",
+                                "device.levels=65537",
+                                "device.drift_t0_s=0",
+                                "device.stuck_at_g_max=1.01",
+                                "crossbar.adc_bits=17",
+                                "crossbar.adc_percentile=0",
+                                "crossbar.dac_bits=0",
+                                "crossbar.dac_bits=9",
+                                "transforms.a.percentile=0",
+                                "transforms.a.write_verify_iterations=16",
+                                "transforms.a.write_verify_tolerance=0",
+                                "crossbar.array_rows=0",
+                                "run.segment_s=0",
+                                "transforms.\"(2, 0.25)\".beta=0",
+                                "transforms.\"(2, 0.25)\".alpha=0.5"}) {
         EXPECT_THROW(parse("", {setting}), ConfigError) << setting;
     }
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -14,6 +15,27 @@ void expect_estimate(const Estimate& estimate, double low, double best, double h
     EXPECT_NEAR(estimate.low, low, tolerance);
     EXPECT_NEAR(estimate.best, best, tolerance);
     EXPECT_NEAR(estimate.high, high, tolerance);
+}
+
+// Abramowitz & Stegun (1964), Tables 26.5 and 26.6.
+TEST(NormalQuantile, gives_tabled_values) {
+    EXPECT_EQ(normal_quantile(0.5), 0);
+    EXPECT_NEAR(normal_quantile(0.975), 1.959963985, 1e-8);
+    EXPECT_NEAR(normal_quantile(0.999), 3.090232306, 1e-8);
+    EXPECT_NEAR(normal_quantile(1e-6), -4.753424309, 1e-8);
+}
+
+TEST(NormalQuantile, undoes_the_distribution_and_is_odd_about_one_half) {
+    for (const double probability : {1e-9, 0.001, 0.1, 0.3, 0.5}) {
+        const double z = normal_quantile(probability);
+        EXPECT_NEAR(0.5 * std::erfc(-z / std::sqrt(2.0)), probability, 1e-12 + 1e-9 * probability);
+        EXPECT_NEAR(normal_quantile(1 - probability), -z, 1e-6);
+    }
+}
+
+TEST(NormalQuantile, is_infinite_at_zero_and_one) {
+    EXPECT_EQ(normal_quantile(0), -std::numeric_limits<double>::infinity());
+    EXPECT_EQ(normal_quantile(1), std::numeric_limits<double>::infinity());
 }
 
 // Newcombe (1998), Statistics in Medicine 17, 857, Table I, method 3; four decimals.

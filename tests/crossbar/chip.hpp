@@ -2,9 +2,10 @@
 #pragma once
 
 #include <cmath>
+#include <memory>
 #include <vector>
 
-#include "crossweep/crossbar/behavioural_engine.hpp"
+#include "crossweep/crossbar/crossbar_engine.hpp"
 #include "linalg/normal_matrix.hpp"
 
 namespace crossweep::crossbar {
@@ -20,10 +21,9 @@ struct BlockShape {
 class BlockWeights {
   public:
     explicit BlockWeights(const BlockShape& shape = {})
-        : qkv_(linalg::normal_matrix(3 * shape.width, shape.width, 101)),
-          mlp_(linalg::normal_matrix(shape.hidden, shape.width, 102)) {
-        qkv_.middleRows(shape.width, shape.width) *= 10.0F;
-        qkv_.bottomRows(shape.width) *= 0.1F;
+        : BlockWeights(shape, unequal_parts(shape), linalg::normal_matrix(shape.hidden, shape.width, 102)) {}
+    BlockWeights(const BlockShape& shape, linalg::Matrix qkv, linalg::Matrix mlp)
+        : qkv_(std::move(qkv)), mlp_(std::move(mlp)) {
         const auto head_width = static_cast<std::size_t>(shape.head_width());
         weights_.push_back({LayerId(2), linalg::Role::query, 3, head_width, linalg::const_view(qkv_)});
         weights_.push_back({LayerId(2), linalg::Role::mlp_in, 1, head_width, linalg::const_view(mlp_)});
@@ -36,16 +36,36 @@ class BlockWeights {
     const linalg::Matrix& mlp() const { return mlp_; }
 
   private:
+    static linalg::Matrix unequal_parts(const BlockShape& shape) {
+        linalg::Matrix qkv = linalg::normal_matrix(3 * shape.width, shape.width, 101);
+        qkv.middleRows(shape.width, shape.width) *= 10.0F;
+        qkv.bottomRows(shape.width) *= 0.1F;
+        return qkv;
+    }
+
     linalg::Matrix qkv_, mlp_;
     std::vector<linalg::StationaryWeight> weights_;
 };
 
-/// What a chip is made of; all that a study varies.
+/// What a chip is made of; all that a study varies. One device for all operands.
 struct ChipParams {
+    Fidelity fidelity = Fidelity::behavioural;
     device::DeviceParams device;
     CrossbarParams crossbar;
+    transform::TransformParams transform;
     StreamKey key{20240610, 0};
-    ConductanceTransform transform = {};
+    std::vector<linalg::Role> digital = {};  ///< operands that no crossbar multiplies with
+    const AdcRanges* adc_ranges = nullptr;
+    SumHistograms* histograms = nullptr;
+
+    OperandTable operands() const {
+        OperandTable table;
+        table.fill({fidelity, device});
+        for (const linalg::Role role : digital)
+            table[static_cast<std::size_t>(role)].fidelity = Fidelity::digital;
+        return table;
+    }
+    EngineParams engine() const { return {crossbar, transform, operands(), adc_ranges, histograms}; }
 };
 
 /// No noise, no levels, no converters: what every non-ideality starts from.
@@ -58,22 +78,34 @@ inline ChipParams ideal_chip() {
     return params;
 }
 
+/// No noise and exact ADCs, but weights of 256 levels and inputs of 8 bits, as slices need them.
+inline ChipParams noiseless_chip(Fidelity fidelity) {
+    ChipParams params;
+    params.fidelity = fidelity;
+    params.device.read_noise_sigma = 0;
+    params.device.write_noise_sigma = 0;
+    params.crossbar.adc_bits = 0;
+    params.crossbar.adc_range = AdcRange::full;
+    return params;
+}
+
 class Chip {
   public:
     explicit Chip(const ChipParams& params, const BlockShape& shape = {})
-        : weights_(shape),
-          programmed_(program_weights(weights_.all(), params.device, params.crossbar, params.key)),
-          engine_(weights_.all(), programmed_, params.device, params.crossbar, params.transform, params.key) {
-    }
+        : Chip(params, std::make_unique<BlockWeights>(shape)) {}
+    Chip(const ChipParams& params, std::unique_ptr<const BlockWeights> weights)
+        : weights_(std::move(weights)),
+          programmed_(program_weights(weights_->all(), params.operands(), params.crossbar, params.key)),
+          engine_(weights_->all(), programmed_, params.engine(), params.key) {}
 
-    const BlockWeights& weights() const { return weights_; }
+    const BlockWeights& weights() const { return *weights_; }
     std::span<const ProgrammedWeight> programmed() const { return programmed_; }
-    BehaviouralEngine& engine() { return engine_; }
+    CrossbarEngine& engine() { return engine_; }
 
   private:
-    BlockWeights weights_;
+    std::unique_ptr<const BlockWeights> weights_;
     std::vector<ProgrammedWeight> programmed_;
-    BehaviouralEngine engine_;
+    CrossbarEngine engine_;
 };
 
 /// Everything that an engine gives for one image: products with both weights, scores and contexts of all
@@ -114,6 +146,18 @@ inline Products products_of(linalg::MatmulEngine& engine, const BlockInputs& in,
                            linalg::columns_of(out.context, first, head_width));
     }
     return out;
+}
+
+inline Products exact_products(const BlockInputs& in = BlockInputs()) {
+    const BlockWeights weights(in.shape);
+    linalg::DigitalEngine engine(weights.all());
+    return products_of(engine, in);
+}
+
+inline Products noisy_products(const ChipParams& params, ImageId image = ImageId(0),
+                               const BlockInputs& in = BlockInputs()) {
+    Chip chip(params, in.shape);
+    return products_of(chip.engine(), in, image);
 }
 
 /// |a - b| relative to |b|, root mean square, of all products together.

@@ -1,4 +1,4 @@
-// Weights to conductances and back, and the blocks that share a largest magnitude.
+// Weights to codes and back, by way of conductances too, and the blocks that share a largest magnitude.
 #include "crossweep/crossbar/mapping.hpp"
 
 #include <gtest/gtest.h>
@@ -21,17 +21,35 @@ using linalg::Role;
 
 constexpr ConductanceWindow window{1e-7F, 1e-5F};
 
-std::vector<float> conductances(const std::vector<float>& weight, float largest, std::uint32_t levels) {
+std::vector<float> inverses(const std::vector<float>& weight, float largest) {
+    return std::vector<float>(weight.size(), largest > 0 ? 1.0F / largest : 0.0F);
+}
+
+std::vector<float> conductances(const std::vector<float>& weight, float largest) {
     std::vector<float> conductance(weight.size());
-    const std::vector<float> inverse(weight.size(), largest > 0 ? 1.0F / largest : 0.0F);
-    to_conductance(weight, inverse, levels, window, conductance);
+    to_conductance(weight, inverses(weight, largest), window, conductance);
     return conductance;
 }
 
+std::vector<float> codes(const std::vector<float>& weight, float largest, std::uint32_t levels) {
+    std::vector<float> code(weight.size());
+    to_code(weight, inverses(weight, largest), Codebook(levels), code);
+    return code;
+}
+
+/// Codes by way of conductances, as operands take that are clipped.
+std::vector<float> codes_of_conductances(const std::vector<float>& weight, float largest,
+                                         std::uint32_t levels) {
+    std::vector<float> code = conductances(weight, largest);
+    to_code(code, window, Codebook(levels), code);
+    return code;
+}
+
+/// What the codes stand for, with the signs of `weight`.
 std::vector<float> mapped_and_back(const std::vector<float>& weight, float largest, std::uint32_t levels) {
-    std::vector<float> back(weight.size());
-    to_weight(conductances(weight, largest, levels), weight, std::vector<float>(weight.size(), largest),
-              window, back);
+    std::vector<float> back = codes(weight, largest, levels);
+    for (std::size_t i = 0; i < back.size(); ++i)
+        back[i] = std::copysign(back[i] * largest / Codebook(levels).largest, weight[i]);
     return back;
 }
 
@@ -46,7 +64,7 @@ std::vector<float> weights(std::size_t count) {
 }
 
 TEST(Mapping, follows_its_formula) {
-    const auto g = conductances({0.0F, 0.25F, -0.25F, 0.5F, -1.0F}, 1.0F, 0);
+    const auto g = conductances({0.0F, 0.25F, -0.25F, 0.5F, -1.0F}, 1.0F);
     EXPECT_FLOAT_EQ(g[0], 1e-7F);
     EXPECT_FLOAT_EQ(g[1], 1e-7F + 0.25F * 9.9e-6F);
     EXPECT_EQ(g[2], g[1]);
@@ -94,39 +112,38 @@ TEST(Mapping, keeps_signs_and_the_ends_of_the_range) {
     }
 }
 
-TEST(Mapping, signs_stay_when_noise_pushes_a_conductance_below_g_min) {
-    const std::vector<float> below{0.5e-7F, 0.5e-7F}, signs{1.0F, -1.0F}, scale{9.9F, 9.9F};
-    std::vector<float> weight(2);
-    to_weight(below, signs, scale, window, weight);
-    EXPECT_NEAR(weight[0], -0.05F, 1e-6F);
-    EXPECT_NEAR(weight[1], 0.05F, 1e-6F);
-}
-
-TEST(Mapping, of_zeros_is_g_min_and_back_zero) {
+TEST(Mapping, of_zeros_is_g_min_and_code_zero) {
     for (const std::uint32_t levels : {0U, 256U}) {
-        EXPECT_EQ(conductances({0.0F, -0.0F}, 0.0F, levels), (std::vector<float>{1e-7F, 1e-7F}));
-        EXPECT_EQ(mapped_and_back({0.0F, -0.0F}, 0.0F, levels), (std::vector<float>{0.0F, 0.0F}));
+        EXPECT_EQ(conductances({0.0F, -0.0F}, 0.0F), (std::vector<float>{1e-7F, 1e-7F}));
+        EXPECT_EQ(codes({0.0F, -0.0F}, 0.0F, levels), (std::vector<float>{0.0F, 0.0F}));
+        EXPECT_EQ(codes_of_conductances({0.0F, -0.0F}, 0.0F, levels), (std::vector<float>{0.0F, 0.0F}));
     }
 }
 
 TEST(Mapping, keeps_what_is_not_a_number) {
+    const std::vector<float> nan{std::numeric_limits<float>::quiet_NaN()};
     for (const std::uint32_t levels : {0U, 256U}) {
-        EXPECT_TRUE(std::isnan(mapped_and_back({std::numeric_limits<float>::quiet_NaN()}, 1.0F, levels)[0]));
+        EXPECT_TRUE(std::isnan(mapped_and_back(nan, 1.0F, levels)[0]));
+        EXPECT_TRUE(std::isnan(codes_of_conductances(nan, 1.0F, levels)[0]));
     }
 }
 
-TEST(SquaredAmplitude, counts_g_min_too) {
-    const auto w = weights(101);
-    std::vector<float> squared(w.size());
-    to_squared_amplitude(conductances(w, 0.7F, 0), std::vector<float>(w.size(), 0.7F), window, squared);
-    for (std::size_t i = 0; i < w.size(); ++i) {
-        const double amplitude = std::abs(static_cast<double>(w[i])) + 0.7 / 99;  // |W| + W_max / (r - 1)
-        EXPECT_NEAR(squared[i], amplitude * amplitude, 2e-6 * amplitude);
+// Half codes may fall to either side, as conductances have their own rounding.
+TEST(Mapping, codes_of_conductances_are_those_of_their_weights) {
+    const auto w = weights(10'001);
+    for (const std::uint32_t levels : {0U, 2U, 16U, 256U, 1024U}) {
+        const auto direct = codes(w, 0.7F, levels), by_conductance = codes_of_conductances(w, 0.7F, levels);
+        const float largest = Codebook(levels).largest;
+        for (std::size_t i = 0; i < w.size(); ++i) {
+            const float exact = std::abs(w[i]) / 0.7F * largest;
+            const bool is_half = levels > 0 && std::abs(exact - std::floor(exact) - 0.5F) < 1e-6F * largest;
+            ASSERT_NEAR(direct[i], by_conductance[i], is_half ? 1.0F : 1e-6F * largest) << exact;
+        }
     }
 }
 
 /// W_max of every element of a matrix, measured band by band.
-Matrix scales_of(const Matrix& matrix, const ScaleBlocks& blocks) {
+Matrix scales_of(const Matrix& matrix, const linalg::Blocks& blocks) {
     Matrix scales(matrix.rows(), matrix.cols());
     BandScale band;
     for (Index row = 0; row < matrix.rows(); ++row) {
@@ -201,19 +218,20 @@ TEST(BlocksOfWeight, have_the_largest_magnitudes_of_their_blocks) {
 // Kᵀ stands on the crossbar: its rows are channels and its columns tokens. V: rows are tokens, columns
 // channels.
 TEST(BlocksOfWritten, have_the_largest_magnitudes_of_their_blocks) {
-    for (const Role role : {Role::key, Role::value}) {
+    for (const Role role : {Role::written_keys, Role::written_values}) {
         const Matrix operand = linalg::normal_matrix(13, 24, static_cast<std::uint32_t>(role));
         const std::map<ScaleBlock, Block (*)(Role, Index, Index)> rules{
             {ScaleBlock::tensor, [](Role, Index, Index) { return Block(0, 0, 0); }},
             {ScaleBlock::head, [](Role, Index, Index channel) { return Block(0, channel / head_width, 0); }},
             {ScaleBlock::column,
              [](Role r, Index token, Index channel) {
-                 return r == Role::key ? Block(token, channel / head_width, 0) : Block(0, channel, 0);
+                 return r == Role::written_keys ? Block(token, channel / head_width, 0)
+                                                : Block(0, channel, 0);
              }},
             {ScaleBlock::tile, [](Role r, Index token, Index channel) {
                  const Index head = channel / head_width, within = channel % head_width;
-                 return r == Role::key ? Block(token / 5, head, within / 4)
-                                       : Block(token / 4, head, within / 5);
+                 return r == Role::written_keys ? Block(token / 5, head, within / 4)
+                                                : Block(token / 4, head, within / 5);
              }}};
         for (const ScaleBlock block : every_block) {
             const auto blocks =
@@ -237,19 +255,23 @@ TEST(BandScale, of_a_zero_block_has_a_zero_inverse_beside_blocks_that_are_not) {
               (std::vector<float>{0, 0, 0.25F, 0.25F}));
 }
 
-TEST(BandScale, of_the_smallest_numbers_maps_to_finite_conductances) {
+TEST(BandScale, of_the_smallest_numbers_maps_to_finite_codes_and_conductances) {
     for (const float tiny : {1e-38F, 1e-40F, 1e-45F}) {
         Matrix matrix(1, 2);
         matrix << tiny, 0.0F;
         BandScale band;
         band.measure(const_view(matrix), 0, {1, {0, 2}});
+        std::vector<float> mapped(2);
+        to_conductance(linalg::row_of(const_view(matrix), 0), band.inverse(), window, mapped);
+        for (const float conductance_S : mapped) {
+            EXPECT_GE(conductance_S, window.min_S);
+            EXPECT_LE(conductance_S, 1.0001F * window.max_S);
+        }
         for (const std::uint32_t levels : {0U, 256U}) {
-            std::vector<float> conductance(2);
-            to_conductance(linalg::row_of(const_view(matrix), 0), band.inverse(), levels, window,
-                           conductance);
-            for (const float value : conductance) {
-                EXPECT_GE(value, window.min_S);
-                EXPECT_LE(value, 1.0001F * window.max_S);
+            to_code(linalg::row_of(const_view(matrix), 0), band.inverse(), Codebook(levels), mapped);
+            for (const float code : mapped) {
+                EXPECT_GE(code, 0.0F);
+                EXPECT_LE(code, 1.0001F * Codebook(levels).largest);
             }
         }
     }

@@ -133,11 +133,9 @@ Sample weight_noise(ChipParams params, Deviation deviation) {
     for (std::uint32_t trial = 0; trial < 30; ++trial) {
         params.key.trial = trial;
         const Chip chip(params);
-        const Matrix& programmed = chip.programmed()[0].mean;
-        for (Index part = 0; part < 3; ++part) {
-            const Index outputs = programmed.rows() / 3;
-            standardise(programmed.middleRows(part * outputs, outputs),
-                        chip.weights().qkv().middleRows(part * outputs, outputs), deviation, sample);
+        for (std::size_t part = 0; part < 3; ++part) {
+            const Matrix& mean = std::get<LinearMatrix>(chip.programmed()[0][part]).mean;
+            standardise(mean, part_of(chip.weights().all()[0], part), deviation, sample);
         }
     }
     return sample;

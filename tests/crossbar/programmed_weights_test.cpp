@@ -17,14 +17,38 @@ using Eigen::Index;
 using linalg::Matrix;
 
 std::vector<ProgrammedWeight> programmed(const ChipParams& params, const BlockWeights& weights) {
-    return program_weights(weights.all(), params.device, params.crossbar, params.key);
+    return program_weights(weights.all(), params.operands(), params.crossbar, params.key);
 }
 
+const LinearMatrix& linear(const StoredMatrix& stored) {
+    return std::get<LinearMatrix>(stored);
+}
+
+bool equal(const Matrix& a, const Matrix& b) {
+    return a.rows() == b.rows() && a.cols() == b.cols() && a == b;
+}
+bool equal(const StoredMatrix& a, const StoredMatrix& b) {
+    if (a.index() != b.index()) return false;
+    if (const auto* of_a = std::get_if<LinearMatrix>(&a)) {
+        return equal(of_a->mean, linear(b).mean) &&
+               equal(of_a->squared_amplitude, linear(b).squared_amplitude);
+    }
+    if (const auto* of_a = std::get_if<CircuitMatrix>(&a)) {
+        const auto& of_b = std::get<CircuitMatrix>(b);
+        if (!equal(of_a->weight_of_code, of_b.weight_of_code) || of_a->input_edges != of_b.input_edges ||
+            of_a->array_columns != of_b.array_columns || of_a->planes.size() != of_b.planes.size())
+            return false;
+        for (std::size_t i = 0; i < of_a->planes.size(); ++i) {
+            if (!equal(of_a->planes[i], of_b.planes[i])) return false;
+        }
+    }
+    return true;
+}
 bool equal(const std::vector<ProgrammedWeight>& a, const std::vector<ProgrammedWeight>& b) {
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        const Matrix &mean = a[i].mean, &squares = a[i].squared_amplitude;
-        if (mean != b[i].mean || squares.size() != b[i].squared_amplitude.size()) return false;
-        if (squares.size() > 0 && squares != b[i].squared_amplitude) return false;
+    for (std::size_t weight = 0; weight < a.size(); ++weight) {
+        for (std::size_t part = 0; part < a[weight].size(); ++part) {
+            if (!equal(a[weight][part], b[weight][part])) return false;
+        }
     }
     return true;
 }
@@ -33,13 +57,13 @@ TEST(ProgramWeights, maps_each_part_of_qkv_with_its_own_largest_weight) {
     const BlockWeights weights;
     ChipParams params = ideal_chip();
     params.crossbar.weight_levels = 16;
-    const Matrix mean = programmed(params, weights)[0].mean;
-    const Index outputs = mean.rows() / 3;
+    const ProgrammedWeight qkv = programmed(params, weights)[0];
+    ASSERT_EQ(qkv.size(), 3U);
     std::vector<double> largest_of_parts;
-    for (Index part = 0; part < 3; ++part) {
-        const Matrix wanted = weights.qkv().middleRows(part * outputs, outputs);
+    for (std::size_t part = 0; part < 3; ++part) {
+        const Matrix wanted = part_of(weights.all()[0], part);
         const double largest = static_cast<double>(wanted.cwiseAbs().maxCoeff()), step = largest / 15;
-        const Matrix got = mean.middleRows(part * outputs, outputs);
+        const Matrix& got = linear(qkv[part]).mean;
         double worst = 0;
         for (Index i = 0; i < got.size(); ++i) {
             const double level = static_cast<double>(got.data()[i]) / step;
@@ -57,16 +81,17 @@ TEST(ProgramWeights, maps_each_part_of_qkv_with_its_own_largest_weight) {
 TEST(ProgramWeights, prepares_squares_where_fresh_read_noise_needs_them) {
     const BlockWeights weights;
     ChipParams params = ideal_chip();
-    EXPECT_EQ(programmed(params, weights)[0].squared_amplitude.size(), 0);
+    EXPECT_EQ(linear(programmed(params, weights)[0][0]).squared_amplitude.size(), 0);
     params.device.read_noise_sigma = 0.05;
     const auto fresh = programmed(params, weights);
     const double largest = static_cast<double>(weights.mlp().cwiseAbs().maxCoeff());
     for (Index i = 0; i < weights.mlp().size(); ++i) {
         const double amplitude = std::abs(static_cast<double>(weights.mlp().data()[i])) + largest / 99;
-        ASSERT_NEAR(fresh[1].squared_amplitude.data()[i], amplitude * amplitude, 1e-5 * largest * amplitude);
+        ASSERT_NEAR(linear(fresh[1][0]).squared_amplitude.data()[i], amplitude * amplitude,
+                    1e-5 * largest * amplitude);
     }
     params.device.read_noise = ReadNoiseMode::frozen;
-    EXPECT_EQ(programmed(params, weights)[0].squared_amplitude.size(), 0);
+    EXPECT_EQ(linear(programmed(params, weights)[0][0]).squared_amplitude.size(), 0);
 }
 
 TEST(ProgramWeights, repeats_to_the_bit_for_one_chip_and_differs_for_another) {
@@ -85,18 +110,51 @@ TEST(ProgramWeights, of_a_zero_matrix_is_zero_whatever_the_programming_noise) {
         {LayerId(0), linalg::Role::mlp_in, 1, 4, linalg::const_view(zero)}};
     ChipParams params;
     params.device.programming_noise_sigma = 0.5;
-    const auto chip = program_weights(weights, params.device, params.crossbar, params.key);
-    EXPECT_EQ(chip[0].mean, zero);
-    EXPECT_EQ(chip[0].squared_amplitude, zero);
+    const auto chip = program_weights(weights, params.operands(), params.crossbar, params.key);
+    EXPECT_EQ(linear(chip[0][0]).mean, zero);
+    EXPECT_EQ(linear(chip[0][0]).squared_amplitude, zero);
 }
 
-/// Ways in which points of a study differ.
+// At an on/off ratio of 2, drift by 2^-2 takes G_max to G_max / 4: half a window below G_min.
+TEST(ProgramWeights, keeps_signs_where_a_conductance_falls_below_g_min) {
+    Matrix wanted(1, 2);
+    wanted << 1.0F, -1.0F;
+    const std::vector<linalg::StationaryWeight> weights{
+        {LayerId(0), linalg::Role::mlp_in, 1, 1, linalg::const_view(wanted)}};
+    ChipParams params = ideal_chip();
+    params.device.on_off_ratio = 2;
+    params.device.drift_exponent = 1;
+    params.device.t_read_s = 4;
+    const auto chip = program_weights(weights, params.operands(), params.crossbar, params.key);
+    EXPECT_NEAR(linear(chip[0][0]).mean(0, 0), -0.5F, 1e-6F);
+    EXPECT_NEAR(linear(chip[0][0]).mean(0, 1), 0.5F, 1e-6F);
+}
+
+TEST(ProgramWeights, holds_what_every_fidelity_needs_part_by_part) {
+    const BlockWeights weights;
+    ChipParams params;
+    for (const auto& [fidelity, index] :
+         {std::pair(Fidelity::digital, 0U), std::pair(Fidelity::behavioural, 1U),
+          std::pair(Fidelity::sliced, 1U), std::pair(Fidelity::circuit, 2U)}) {
+        params.fidelity = fidelity;
+        params.digital = {linalg::Role::key};
+        const ProgrammedWeight qkv = programmed(params, weights)[0];
+        EXPECT_EQ(qkv[0].index(), index);
+        EXPECT_EQ(qkv[1].index(), 0U);
+        EXPECT_EQ(qkv[2].index(), index);
+    }
+}
+
+/// Ways in which points of a study differ; at the sliced fidelities each is one more way.
 const std::vector<std::function<void(ChipParams&)>> changes{
     [](ChipParams&) {},
     [](ChipParams& p) { p.device.g_max_S = 2e-5; },
     [](ChipParams& p) { p.device.on_off_ratio = 50; },
+    [](ChipParams& p) { p.device.bits_per_cell = 4; },
+    [](ChipParams& p) { p.device.levels = 8; },
     [](ChipParams& p) { p.device.read_noise_sigma = 0; },
     [](ChipParams& p) { p.device.read_noise_sigma = 0.1; },
+    [](ChipParams& p) { p.device.read_noise_law = device::ReadNoiseLaw::constant; },
     [](ChipParams& p) { p.device.read_noise = ReadNoiseMode::frozen; },
     [](ChipParams& p) { p.device.read_noise = ReadNoiseMode::frozen, p.device.read_noise_sigma = 0.1; },
     [](ChipParams& p) { p.device.read_noise = ReadNoiseMode::frozen, p.device.read_noise_sigma = 0; },
@@ -106,26 +164,41 @@ const std::vector<std::function<void(ChipParams&)>> changes{
     [](ChipParams& p) { p.device.programming_noise_sigma = 0.3, p.device.clamp = Clamp::none; },
     [](ChipParams& p) { p.device.programming_noise_sigma = 0.3, p.device.clamp = Clamp::window; },
     [](ChipParams& p) { p.device.programming_noise_sigma = 0.3, p.device.clamp = Clamp::non_negative; },
+    [](ChipParams& p) { p.device.stuck_at_g_max = 0.1; },
+    [](ChipParams& p) { p.device.drift_exponent = 0.1, p.device.t_read_s = 100; },
+    [](ChipParams& p) { p.device.written_t_read_s = 100; },
     [](ChipParams& p) { p.crossbar.weight_levels = 64; },
-    [](ChipParams& p) { p.crossbar.weight_levels = 0; },
     [](ChipParams& p) { p.crossbar.input_bits = 6; },
     [](ChipParams& p) { p.crossbar.input_scale = InputScale::tensor; },
+    [](ChipParams& p) { p.crossbar.input_encoding = InputEncoding::sign_magnitude; },
+    [](ChipParams& p) { p.crossbar.dac_bits = 2; },
+    [](ChipParams& p) { p.crossbar.adc_bits = 8, p.crossbar.adc_range = AdcRange::full; },
+    [](ChipParams& p) { p.crossbar.adc_gain_sigma = p.crossbar.adc_offset_sigma = 0.1; },
+    [](ChipParams& p) { p.crossbar.mapping = Mapping::offset; },
+    [](ChipParams& p) { p.crossbar.wire_resistance_ohm = 2; },
+    [](ChipParams& p) { p.crossbar.array_rows = 5, p.crossbar.array_columns = 7; },
     [](ChipParams& p) { p.crossbar.weight_scale = ScaleBlock::head; },
     [](ChipParams& p) { p.crossbar.weight_scale = ScaleBlock::column; },
     [](ChipParams& p) { p.crossbar.weight_scale = ScaleBlock::tile; },
     [](ChipParams& p) { p.crossbar.weight_scale = ScaleBlock::tile, p.crossbar.array_rows = 5; },
     [](ChipParams& p) { p.crossbar.weight_scale = ScaleBlock::tile, p.crossbar.array_columns = 5; },
     [](ChipParams& p) { p.crossbar.written_scale = ScaleBlock::head; },
+    [](ChipParams& p) { p.transform.alpha = 2, p.transform.beta = 0.25; },
+    [](ChipParams& p) { p.digital = {linalg::Role::written_keys}; },
+    [](ChipParams& p) { p.digital = {linalg::Role::key}; },
 };
 
-TEST(StationaryInputs, equal_values_mean_equal_weights) {
+class StationaryInputsTest : public testing::TestWithParam<Fidelity> {};
+
+TEST_P(StationaryInputsTest, equal_values_mean_equal_weights) {
     const BlockWeights weights;
     std::vector<StationaryInputs> inputs;
     std::vector<std::vector<ProgrammedWeight>> chips;
     for (const auto& change : changes) {
         ChipParams params;
+        params.fidelity = GetParam();
         change(params);
-        inputs.push_back(stationary_inputs(params.device, params.crossbar));
+        inputs.push_back(stationary_inputs(params.operands(), params.crossbar));
         chips.push_back(programmed(params, weights));
     }
     int shared = 0;
@@ -136,9 +209,13 @@ TEST(StationaryInputs, equal_values_mean_equal_weights) {
             EXPECT_TRUE(equal(chips[a], chips[b])) << "changes " << a << " and " << b;
         }
     }
-    // None, sigma_R 0.1, sigma_W, gamma, input bits and scale, written scale: 7 points, 21 pairs.
-    EXPECT_EQ(shared, 21);
+    // None, sigma_R 0.1, sigma_W, gamma, age of K and V, input bits, scale, encoding and DAC, both of the
+    // ADC, written scale, transform, digital K: 14 points, 91 pairs.
+    EXPECT_EQ(shared, 91);
 }
+
+INSTANTIATE_TEST_SUITE_P(All, StationaryInputsTest,
+                         testing::Values(Fidelity::behavioural, Fidelity::sliced, Fidelity::circuit));
 
 }  // namespace
 }  // namespace crossweep::crossbar

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -15,6 +16,11 @@ namespace crossweep::device {
 namespace {
 
 using linalg::is_normal;
+
+constexpr ReadNoiseLaw read_laws[] = {ReadNoiseLaw::proportional, ReadNoiseLaw::constant,
+                                      ReadNoiseLaw::table};
+constexpr WriteNoiseLaw write_laws[] = {WriteNoiseLaw::clipformer, WriteNoiseLaw::proportional,
+                                        WriteNoiseLaw::constant, WriteNoiseLaw::table};
 
 constexpr std::size_t count = 100'000;  // 5 standard errors of the variance: 2.2 %
 
@@ -40,6 +46,56 @@ std::vector<float> ramp(ConductanceWindow window, std::size_t steps) {
             window.min_S + window.span_S() * static_cast<float>(i) / static_cast<float>(steps - 1);
     }
     return conductance;
+}
+
+/// Uneven points that do not reach the ends of the window.
+const NoiseTable measured{{5e-7, 1e-6, 4e-6, 8e-6}, {2e-7, 6e-7, 5e-7, 9e-7}};
+
+/// Straight lines between the points of `table`, its end values outside.
+double interpolated(const NoiseTable& table, double conductance_S) {
+    const auto& points = table.conductance_S;
+    if (conductance_S <= points.front()) return table.deviation_S.front();
+    if (conductance_S >= points.back()) return table.deviation_S.back();
+    const auto right = static_cast<std::size_t>(
+        std::upper_bound(points.begin(), points.end(), conductance_S) - points.begin());
+    const double share = (conductance_S - points[right - 1]) / (points[right] - points[right - 1]);
+    return (1 - share) * table.deviation_S[right - 1] + share * table.deviation_S[right];
+}
+
+/// A(G) of read noise as the documentation of the laws says, one at a time.
+double read_amplitude(const DeviceParams& params, double conductance_S) {
+    switch (params.read_noise_law) {
+        case ReadNoiseLaw::proportional:
+            return conductance_S;
+        case ReadNoiseLaw::constant:
+            return params.g_max_S;
+        default:
+            return interpolated(params.read_noise_table, conductance_S);
+    }
+}
+
+/// A(G) of write noise likewise.
+double write_amplitude(const DeviceParams& params, double conductance_S) {
+    const double min_S = params.g_max_S / params.on_off_ratio, span_S = params.g_max_S - min_S;
+    switch (params.write_noise_law) {
+        case WriteNoiseLaw::clipformer:
+            return std::sqrt((conductance_S - min_S) * span_S);
+        case WriteNoiseLaw::proportional:
+            return conductance_S;
+        case WriteNoiseLaw::constant:
+            return span_S;
+        default:
+            return interpolated(params.write_noise_table, conductance_S);
+    }
+}
+
+DeviceParams with_laws(ReadNoiseLaw read, WriteNoiseLaw write) {
+    DeviceParams params;
+    params.read_noise_law = read;
+    params.write_noise_law = write;
+    params.read_noise_table = measured;
+    params.write_noise_table = measured;
+    return params;
 }
 
 /// Read noise of cells at `conductance_S` has mean G and deviation sigma G.
@@ -76,16 +132,70 @@ TEST(ConductanceBounds, are_those_of_the_clamp) {
 }
 
 TEST(ReadNoise, without_sigma_changes_nothing) {
-    DeviceParams params;
-    params.read_noise_sigma = 0;
-    for (const Clamp clamp : {Clamp::none, Clamp::non_negative, Clamp::window}) {
-        params.clamp = clamp;
-        const auto wanted = ramp(conductance_window(params), 1001);
-        auto cells = wanted;
-        ReadNoise perturb(params);
-        perturb(cells, normals(cells.size()));
-        EXPECT_EQ(cells, wanted);
+    for (const ReadNoiseLaw law : read_laws) {
+        DeviceParams params = with_laws(law, WriteNoiseLaw::clipformer);
+        params.read_noise_sigma = 0;
+        for (const Clamp clamp : {Clamp::none, Clamp::non_negative, Clamp::window}) {
+            params.clamp = clamp;
+            const auto wanted = ramp(conductance_window(params), 1001);
+            auto cells = wanted;
+            ReadNoise perturb(params);
+            perturb(cells, normals(cells.size()));
+            EXPECT_EQ(cells, wanted);
+        }
     }
+}
+
+TEST(ReadNoise, of_every_law_has_its_mean_and_variance) {
+    for (const ReadNoiseLaw law : read_laws) {
+        const DeviceParams params = with_laws(law, WriteNoiseLaw::clipformer);
+        for (const float conductance_S : {1e-7F, 7e-7F, 3e-6F, 1e-5F}) {
+            const double wanted_S = static_cast<double>(conductance_S);
+            const double deviation_S = params.read_noise_sigma * read_amplitude(params, wanted_S);
+            const auto cells = noisy(ReadNoise(params), conductance_S);
+            EXPECT_TRUE(is_normal(cells, wanted_S, deviation_S)) << conductance_S;
+            EXPECT_FALSE(is_normal(cells, wanted_S, 1.05 * deviation_S)) << conductance_S;
+            EXPECT_FALSE(is_normal(cells, wanted_S, 0.95 * deviation_S)) << conductance_S;
+        }
+    }
+}
+
+// Longer than two blocks of the table's kernel, with a rest.
+TEST(ReadNoise, amplitude_is_what_sigma_multiplies) {
+    constexpr std::size_t cells = 1300;
+    const auto normal = normals(cells);
+    for (const ReadNoiseLaw law : read_laws) {
+        const DeviceParams params = with_laws(law, WriteNoiseLaw::clipformer);
+        const ReadNoise noise(params);
+        const auto wanted = ramp(conductance_window(params), cells);
+        std::vector<float> amplitude(cells), in_place = wanted, read = wanted;
+        noise.amplitude(wanted, amplitude);
+        noise.amplitude(in_place, in_place);
+        noise(read, normal);
+        EXPECT_EQ(in_place, amplitude);
+        for (std::size_t i = 0; i < cells; ++i) {
+            const double expected_S = read_amplitude(params, static_cast<double>(wanted[i]));
+            ASSERT_NEAR(static_cast<double>(amplitude[i]), expected_S, 1e-6 * expected_S + 1e-13);
+            ASSERT_NEAR(static_cast<double>(read[i] - wanted[i]),
+                        params.read_noise_sigma * expected_S * static_cast<double>(normal[i]), 2e-12);
+        }
+    }
+}
+
+TEST(MeasuredAmplitude, of_one_point_is_the_same_everywhere) {
+    DeviceParams params = with_laws(ReadNoiseLaw::table, WriteNoiseLaw::clipformer);
+    params.read_noise_table = {{3e-6}, {4e-7}};
+    std::vector<float> amplitude = ramp(conductance_window(params), 100);
+    ReadNoise(params).amplitude(amplitude, amplitude);
+    EXPECT_EQ(amplitude, std::vector<float>(100, 4e-7F));
+}
+
+TEST(MeasuredAmplitude, has_the_values_of_the_table_at_its_points_and_the_end_values_outside) {
+    const DeviceParams params = with_laws(ReadNoiseLaw::table, WriteNoiseLaw::clipformer);
+    std::vector<float> amplitude{-1e-6F, 0.0F, 5e-7F, 1e-6F, 2.5e-6F, 4e-6F, 8e-6F, 1e-5F, 1.0F};
+    ReadNoise(params).amplitude(amplitude, amplitude);
+    const std::vector<float> expected{2e-7F, 2e-7F, 2e-7F, 6e-7F, 5.5e-7F, 5e-7F, 9e-7F, 9e-7F, 9e-7F};
+    for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(amplitude[i], expected[i], 1e-13F) << i;
 }
 
 TEST(ReadNoise, has_the_mean_and_the_variance_of_its_law) {
@@ -134,6 +244,52 @@ TEST(WriteNoise, without_factor_or_sigma_changes_nothing) {
             auto cells = wanted;
             WriteNoise::of_written_operands(params)(cells, normals(cells.size()));
             EXPECT_EQ(cells, wanted);
+        }
+    }
+}
+
+TEST(WriteNoise, of_every_law_without_sigma_changes_nothing) {
+    for (const WriteNoiseLaw law : write_laws) {
+        DeviceParams params = with_laws(ReadNoiseLaw::proportional, law);
+        params.write_noise_sigma = 0;
+        for (const Clamp clamp : {Clamp::none, Clamp::non_negative, Clamp::window}) {
+            params.clamp = clamp;
+            const auto wanted = ramp(conductance_window(params), 1001);
+            auto cells = wanted;
+            WriteNoise::of_written_operands(params)(cells, normals(cells.size()));
+            EXPECT_EQ(cells, wanted);
+        }
+    }
+}
+
+TEST(WriteNoise, of_every_law_has_its_mean_and_variance) {
+    for (const WriteNoiseLaw law : write_laws) {
+        const DeviceParams params = with_laws(ReadNoiseLaw::proportional, law);
+        const double sigma = params.write_noise_factor * params.write_noise_sigma;
+        for (const float conductance_S : {2e-7F, 7e-7F, 3e-6F, 1e-5F}) {
+            const double wanted_S = static_cast<double>(conductance_S);
+            const double deviation_S = sigma * write_amplitude(params, wanted_S);
+            const auto cells = noisy(WriteNoise::of_written_operands(params), conductance_S);
+            EXPECT_TRUE(is_normal(cells, wanted_S, deviation_S)) << conductance_S;
+            EXPECT_FALSE(is_normal(cells, wanted_S, 1.05 * deviation_S)) << conductance_S;
+            EXPECT_FALSE(is_normal(cells, wanted_S, 0.95 * deviation_S)) << conductance_S;
+        }
+    }
+}
+
+TEST(WriteNoise, is_drawn_for_each_cell_of_a_long_row_by_its_own_number) {
+    constexpr std::size_t cells = 1300;
+    const auto normal = normals(cells);
+    for (const WriteNoiseLaw law : write_laws) {
+        const DeviceParams params = with_laws(ReadNoiseLaw::proportional, law);
+        const double sigma = params.write_noise_factor * params.write_noise_sigma;
+        const auto wanted = ramp(conductance_window(params), cells);
+        auto written = wanted;
+        WriteNoise::of_written_operands(params)(written, normal);
+        for (std::size_t i = 1; i < cells; ++i) {
+            const double deviation_S = sigma * write_amplitude(params, static_cast<double>(wanted[i]));
+            ASSERT_NEAR(static_cast<double>(written[i] - wanted[i]),
+                        deviation_S * static_cast<double>(normal[i]), 4e-12);
         }
     }
 }
@@ -243,48 +399,51 @@ TEST(ReadNoise, grows_in_weight_units_as_the_on_off_ratio_falls) {
     }
 }
 
-TEST(Clamp, keeps_noisy_conductances_within_its_bounds) {
+TEST(Clamp, keeps_noisy_conductances_of_every_law_within_its_bounds) {
+    const auto expect_within = [](const auto& noise, const auto& free_noise, ConductanceBounds bounds) {
+        const auto cells = noisy(noise, 5e-6F), unclamped = noisy(free_noise, 5e-6F);
+        const double low_S = static_cast<double>(bounds.low_S), high_S = static_cast<double>(bounds.high_S);
+        std::size_t at_low = 0, at_high = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            ASSERT_EQ(cells[i], std::fmin(std::fmax(unclamped[i], low_S), high_S));
+            at_low += cells[i] == low_S ? 1U : 0U;
+            at_high += cells[i] == high_S ? 1U : 0U;
+        }
+        EXPECT_EQ(at_low > 0, std::isfinite(low_S));
+        EXPECT_EQ(at_high > 0, std::isfinite(high_S));
+    };
     for (const Clamp clamp : {Clamp::none, Clamp::non_negative, Clamp::window}) {
-        DeviceParams params;
-        params.clamp = clamp;
-        params.read_noise_sigma = 2;
-        params.write_noise_factor = 20;
-        const ConductanceWindow window = conductance_window(params);
-        for (const bool read : {true, false}) {
-            std::vector<float> cells(count, 5e-6F), unclamped(count, 5e-6F);
-            DeviceParams free = params;
-            free.clamp = Clamp::none;
-            if (read) {
-                ReadNoise perturb(params), perturb_freely(free);
-                perturb(cells, normals(count));
-                perturb_freely(unclamped, normals(count));
-            } else {
-                WriteNoise::of_written_operands(params)(cells, normals(count));
-                WriteNoise::of_written_operands(free)(unclamped, normals(count));
-            }
-            const auto [low_S, high_S] = conductance_bounds(clamp, window);
-            std::size_t at_low = 0, at_high = 0;
-            for (std::size_t i = 0; i < count; ++i) {
-                ASSERT_EQ(cells[i], std::fmin(std::fmax(unclamped[i], low_S), high_S));
-                at_low += cells[i] == low_S;
-                at_high += cells[i] == high_S;
-            }
-            EXPECT_EQ(at_low > 0, clamp != Clamp::none);
-            EXPECT_EQ(at_high > 0, clamp == Clamp::window);
+        for (const WriteNoiseLaw law : write_laws) {
+            DeviceParams free = with_laws(ReadNoiseLaw::proportional, law);
+            free.write_noise_factor = 60;
+            DeviceParams params = free;
+            params.clamp = clamp;
+            expect_within(WriteNoise::of_written_operands(params), WriteNoise::of_written_operands(free),
+                          conductance_bounds(clamp, conductance_window(params)));
+        }
+        for (const ReadNoiseLaw law : read_laws) {
+            DeviceParams free = with_laws(law, WriteNoiseLaw::clipformer);
+            free.read_noise_sigma = 5;
+            DeviceParams params = free;
+            params.clamp = clamp;
+            expect_within(ReadNoise(params), ReadNoise(free),
+                          conductance_bounds(clamp, conductance_window(params)));
         }
     }
 }
 
 TEST(Noise, of_a_conductance_that_is_not_a_number_is_not_a_number) {
     for (const Clamp clamp : {Clamp::none, Clamp::non_negative, Clamp::window}) {
-        DeviceParams params;
-        params.clamp = clamp;
-        std::vector<float> cells{std::numeric_limits<float>::quiet_NaN()};
-        ReadNoise perturb(params);
-        perturb(cells, normals(1));
-        EXPECT_TRUE(std::isnan(cells[0]));
-        WriteNoise::of_written_operands(params)(cells, normals(1));
-        EXPECT_TRUE(std::isnan(cells[0]));
+        for (const ReadNoiseLaw law : read_laws) {
+            DeviceParams params = with_laws(law, WriteNoiseLaw::clipformer);
+            params.clamp = clamp;
+            EXPECT_TRUE(std::isnan(noisy(ReadNoise(params), std::nanf("")).front()));
+        }
+        for (const WriteNoiseLaw law : write_laws) {
+            DeviceParams params = with_laws(ReadNoiseLaw::proportional, law);
+            params.clamp = clamp;
+            EXPECT_TRUE(std::isnan(noisy(WriteNoise::of_written_operands(params), std::nanf("")).front()));
+        }
     }
 }
 

@@ -3,14 +3,13 @@ killed and resumed. What is compared is the content hash, which every bit of eve
 
 import json
 import os
-import re
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 import tiny_study
+from runs import content_hash, descendants, run
 from tiny_study import Architecture, crossweep
 
 pytestmark = pytest.mark.skipif(tiny_study.program() is None,
@@ -27,17 +26,6 @@ UNFINISHED = 75
 @pytest.fixture(scope="module", name="study")
 def fixture_study(tmp_path_factory):
     return tiny_study.write_study(tmp_path_factory.mktemp("study"), ARCHITECTURE, IMAGES)
-
-
-def run(study, directory, *options, ranks=0):
-    return crossweep("run", study, "--out", directory, *options, ranks=ranks)
-
-
-def content_hash(directory):
-    """What `merge` prints, which also checks that the study is complete."""
-    merged = crossweep("merge", directory)
-    assert merged.returncode == 0, merged.stderr
-    return re.search(r"^content_hash: ([0-9a-f]{32})$", merged.stdout, re.MULTILINE)[1]
 
 
 @pytest.fixture(scope="module", name="finished")
@@ -110,20 +98,6 @@ def start_and_reach_the_middle(study, directory, ranks):
         assert process.poll() is None and time.monotonic() < deadline, "the run never wrote a segment"
         time.sleep(0.002)
     return process
-
-
-def descendants(pid):
-    """The processes that `pid` has started, and theirs."""
-    parent_of = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent_of[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue  # ended meanwhile
-    found = [pid]
-    for one in found:
-        found.extend(child for child, parent in parent_of.items() if parent == one)
-    return found[1:]
 
 
 def records_done(directory):

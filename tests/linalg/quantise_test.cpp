@@ -11,10 +11,19 @@
 namespace crossweep::linalg {
 namespace {
 
+struct Quantised {
+    std::vector<float> code, y;
+    float step;
+};
+
+Quantised quantised_with_codes(const std::vector<float>& x, float largest, std::uint32_t bits) {
+    Quantised result{std::vector<float>(x.size()), std::vector<float>(x.size()), 0};
+    result.step = quantise(x, largest, bits, result.code, result.y);
+    return result;
+}
+
 std::vector<float> quantised(const std::vector<float>& x, float largest, std::uint32_t bits) {
-    std::vector<float> y(x.size());
-    quantise(x, largest, bits, y);
-    return y;
+    return quantised_with_codes(x, largest, bits).y;
 }
 
 std::vector<float> normals(std::size_t count) {
@@ -38,6 +47,15 @@ TEST(LargestMagnitude, of_a_view_ignores_what_lies_beside_it) {
     Matrix x = Matrix::Constant(3, 40, 9.0F);
     x.middleCols(5, 20).setConstant(-2.0F);
     EXPECT_EQ(largest_magnitude(const_view(columns_of(x, 5, 20))), 2.0F);
+}
+
+TEST(LargestMagnitude, is_not_a_number_if_any_element_is_none) {
+    Matrix x = Matrix::Constant(3, 40, 9.0F);
+    for (const Eigen::Index row : {0, 1, 2}) {
+        Matrix broken = x;
+        broken(row, 17) = std::numeric_limits<float>::quiet_NaN();
+        EXPECT_TRUE(std::isnan(largest_magnitude(const_view(broken)))) << row;
+    }
 }
 
 TEST(Quantise, agrees_with_its_formula_for_every_number_of_bits) {
@@ -93,8 +111,30 @@ TEST(Quantise, nan_stays_nan) {
 TEST(Quantise, in_place_gives_the_same) {
     auto x = normals(100);
     const auto y = quantised(x, 2.0F, 8);
-    quantise(x, 2.0F, 8, x);
+    std::vector<float> code(x.size());
+    quantise(x, 2.0F, 8, code, x);
     EXPECT_EQ(x, y);
+}
+
+TEST(Quantise, codes_are_whole_numbers_that_the_step_turns_into_values) {
+    const auto x = normals(1000);
+    const float largest = largest_magnitude(x);
+    for (std::uint32_t bits = 2; bits <= 16; ++bits) {
+        const float codes = static_cast<float>((1U << (bits - 1)) - 1);
+        const Quantised result = quantised_with_codes(x, largest, bits);
+        EXPECT_EQ(result.step, largest / codes);
+        for (std::size_t i = 0; i < x.size(); ++i) {
+            ASSERT_EQ(result.code[i], std::nearbyint(result.code[i]));
+            ASSERT_LE(std::abs(result.code[i]), codes);
+            ASSERT_EQ(result.y[i], result.code[i] * result.step);
+        }
+    }
+}
+
+TEST(Quantise, of_zeros_has_step_and_codes_zero) {
+    const Quantised result = quantised_with_codes({0.0F, -0.0F}, 0.0F, 8);
+    EXPECT_EQ(result.step, 0.0F);
+    EXPECT_EQ(result.code, (std::vector<float>{0, 0}));
 }
 
 }  // namespace

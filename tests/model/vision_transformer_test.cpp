@@ -104,13 +104,13 @@ TEST_F(TinyModel, number_of_heads_matters_and_can_be_given) {
 
 TEST_F(TinyModel, stationary_weights_stand_in_the_order_of_their_products) {
     const auto weights = model_.stationary_weights();
-    ASSERT_EQ(weights.size(), 8U);
+    ASSERT_EQ(weights.size(), 10U);
     using linalg::Role;
     const std::vector<std::tuple<Role, std::size_t, int, int>> of_block{{Role::query, 3, 96, 32},
                                                                         {Role::projection, 1, 32, 32},
                                                                         {Role::mlp_in, 1, 128, 32},
                                                                         {Role::mlp_out, 1, 32, 128}};
-    for (std::size_t i = 0; i < weights.size(); ++i) {
+    for (std::size_t i = 0; i < 8; ++i) {
         const auto& [role, parts, outputs, inputs] = of_block[i % 4];
         EXPECT_EQ(weights[i].layer, LayerId(static_cast<std::uint32_t>(i / 4)));
         EXPECT_EQ(weights[i].first_role, role);
@@ -121,6 +121,11 @@ TEST_F(TinyModel, stationary_weights_stand_in_the_order_of_their_products) {
     }
     EXPECT_EQ(weights[0].matrix.data(), file_.floats("blocks.0.attn.qkv.weight").data());
     EXPECT_EQ(weights[7].matrix.data(), file_.floats("blocks.1.mlp.fc2.weight").data());
+    EXPECT_EQ(weights[8].first_role, Role::embedding);
+    EXPECT_EQ(weights[8].matrix.data(), file_.floats("patch_embed.proj.weight").data());
+    EXPECT_EQ(weights[8].matrix.rows(), 32);
+    EXPECT_EQ(weights[9].first_role, Role::head);
+    EXPECT_EQ(weights[9].matrix.data(), file_.floats("head.weight").data());
 }
 
 /// Multiplies exactly, notes what it was asked for, and can spoil what it reads from V.
@@ -184,10 +189,10 @@ TEST_F(TinyModel, asks_for_the_products_of_a_transformer_in_order) {
     RecordingEngine engine(model_.stationary_weights(), 1);
     observe(model_, engine, image(0));
     EXPECT_THAT(engine.calls,
-                testing::ElementsAre("multiply 0", "write 0 of 2 heads", "keys 0", "values 0", "keys 1",
-                                     "values 1", "multiply 1", "multiply 2", "multiply 3", "multiply 4",
-                                     "write 1 of 2 heads", "keys 0", "values 0", "keys 1", "values 1",
-                                     "multiply 5", "multiply 6", "multiply 7"));
+                testing::ElementsAre("multiply 8", "multiply 0", "write 0 of 2 heads", "keys 0", "values 0",
+                                     "keys 1", "values 1", "multiply 1", "multiply 2", "multiply 3",
+                                     "multiply 4", "write 1 of 2 heads", "keys 0", "values 0", "keys 1",
+                                     "values 1", "multiply 5", "multiply 6", "multiply 7", "multiply 9"));
     for (const Matrix& sums : engine.row_sums) EXPECT_LT((sums.array() - 1.0F).abs().maxCoeff(), 1e-5F);
 }
 

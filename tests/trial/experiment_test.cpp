@@ -77,13 +77,13 @@ TEST(Experiment, has_one_reference_per_model) {
     write_tiny_model(points[2].model.weights, 2);
     const Experiment experiment(study.data, 1, points);
     EXPECT_EQ(experiment.references(), 2);
-    for (std::uint32_t point = 0; point < 5; ++point) {
+    for (std::uint32_t point = 0; point < 7; ++point) {
         EXPECT_EQ(experiment.reference_of(PointId(point)), point == 2 ? 1 : 0);
         EXPECT_FALSE(experiment.is_reference(PointId(point)));
     }
-    EXPECT_EQ(experiment.reference_point(1), PointId(6));
-    EXPECT_TRUE(experiment.is_reference(PointId(6)));
-    EXPECT_EQ(experiment.reference_of(PointId(6)), 1);
+    EXPECT_EQ(experiment.reference_point(1), PointId(8));
+    EXPECT_TRUE(experiment.is_reference(PointId(8)));
+    EXPECT_EQ(experiment.reference_of(PointId(8)), 1);
 }
 
 TEST(Experiment, normalises_pixels_by_channel) {

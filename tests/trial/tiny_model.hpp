@@ -89,6 +89,21 @@ inline void write_tiny_images(const std::filesystem::path& folder, std::uint32_t
     write_idx(folder / "labels.idx", {count}, labels);
 }
 
+/// Call `change` with the device of every operand.
+template <class Change>
+void for_every_device(PointParams& point, Change&& change) {
+    for (crossbar::OperandParams& operand : point.operands) change(operand.device);
+}
+
+/// Embedding and classifier are digital, everything else stands on crossbars.
+inline crossbar::OperandTable usual_operands(crossbar::Fidelity fidelity = crossbar::Fidelity::behavioural) {
+    crossbar::OperandTable operands;
+    operands.fill({fidelity, {}});
+    for (const linalg::Role role : {linalg::Role::embedding, linalg::Role::head})
+        operands[static_cast<std::size_t>(role)].fidelity = crossbar::Fidelity::digital;
+    return operands;
+}
+
 /// A folder with the model and the images, and parameters that name them.
 struct TinyStudy {
     io::TemporaryFolder folder;
@@ -107,17 +122,22 @@ struct TinyStudy {
     }
 
     /// A point of this model with the field's usual noise.
-    PointParams point() const { return {model, {}, {}, {}}; }
+    PointParams point() const { return {model, {}, {}, usual_operands()}; }
 
-    /// Points that differ in written operands only, in the chip, and in the law of read noise.
+    /// Points that differ in written operands only, in the chip, in the law of read noise, and in fidelity.
     std::vector<PointParams> points() const {
-        std::vector<PointParams> all(5, point());
-        all[1].device.write_noise_factor = 5;
-        all[1].transform = {2, 0.25};
-        all[2].device.read_noise = device::ReadNoiseMode::frozen;
-        all[3].device.on_off_ratio = 20;
-        all[3].device.programming_noise_sigma = 0.1;
-        all[4].device.write_noise_factor = 0;
+        std::vector<PointParams> all(7, point());
+        for_every_device(all[1], [](auto& device) { device.write_noise_factor = 5; });
+        all[1].transform = {.alpha = 2, .beta = 0.25};
+        for_every_device(all[2], [](auto& device) { device.read_noise = device::ReadNoiseMode::frozen; });
+        for_every_device(all[3], [](auto& device) {
+            device.on_off_ratio = 20;
+            device.programming_noise_sigma = 0.1;
+        });
+        for_every_device(all[4], [](auto& device) { device.write_noise_factor = 0; });
+        all[5].operands = usual_operands(crossbar::Fidelity::sliced);
+        all[6].operands = usual_operands(crossbar::Fidelity::circuit);
+        all[6].crossbar.adc_range = crossbar::AdcRange::full;
         return all;
     }
 };

@@ -26,7 +26,7 @@ class UnitRunnerTest : public testing::Test {
         return records;
     }
 
-    /// Points 0 to 4, and the reference as point 5.
+    /// Points 0 to 6, and the reference as point 7.
     static WorkUnit unit(std::initializer_list<std::uint32_t> points, std::uint32_t trial = 0,
                          std::uint32_t shard = 0) {
         WorkUnit result{TrialId(trial), ShardId(shard), {}};
@@ -43,27 +43,27 @@ void expect_equal(const std::vector<io::Record>& found, const std::vector<io::Re
 }
 
 TEST_F(UnitRunnerTest, batch_size_changes_no_bit) {
-    const auto expected = run(unit({0, 1, 2, 3, 4, 5}), 50);
-    expect_equal(run(unit({0, 1, 2, 3, 4, 5}), 1), expected);
-    expect_equal(run(unit({0, 1, 2, 3, 4, 5}), 7), expected);
+    const auto expected = run(unit({0, 1, 2, 3, 4, 5, 6, 7}), 50);
+    expect_equal(run(unit({0, 1, 2, 3, 4, 5, 6, 7}), 1), expected);
+    expect_equal(run(unit({0, 1, 2, 3, 4, 5, 6, 7}), 7), expected);
 }
 
 TEST_F(UnitRunnerTest, order_of_points_changes_no_bit) {
-    const auto expected = run(unit({0, 1, 2, 3, 4, 5}));
-    const auto reversed = run(unit({5, 4, 3, 2, 1, 0}));
+    const auto expected = run(unit({0, 1, 2, 3, 4, 5, 6, 7}));
+    const auto reversed = run(unit({7, 6, 5, 4, 3, 2, 1, 0}));
     expect_equal({reversed.rbegin(), reversed.rend()}, expected);
 }
 
 TEST_F(UnitRunnerTest, splitting_a_unit_changes_no_bit) {
-    const auto expected = run(unit({0, 1, 2, 3, 4, 5}, 1));
-    for (const std::uint32_t point : {0U, 1U, 2U, 3U, 4U, 5U})
+    const auto expected = run(unit({0, 1, 2, 3, 4, 5, 6, 7}, 1));
+    for (const std::uint32_t point : {0U, 1U, 2U, 3U, 4U, 5U, 6U, 7U})
         expect_equal(run(unit({point}, 1)), {expected[point]});
 }
 
 TEST_F(UnitRunnerTest, units_before_change_no_bit) {
     UnitRunner runner(*experiment_, seed, 16);
     const auto expected = run(unit({3, 0}, 1, 2));
-    for (const WorkUnit& before : {unit({0, 5}), unit({3}, 1), unit({2}, 1, 1)}) runner.run(before);
+    for (const WorkUnit& before : {unit({0, 7}), unit({3}, 1), unit({2}, 1, 1)}) runner.run(before);
     expect_equal(without_seconds(runner.run(unit({3, 0}, 1, 2))), expected);
 }
 
@@ -75,7 +75,7 @@ TEST_F(UnitRunnerTest, trial_shard_and_seed_decide_the_noise) {
 }
 
 TEST_F(UnitRunnerTest, records_name_trial_and_shard_and_count_what_they_list) {
-    for (const io::Record& record : run(unit({0, 1, 2, 3, 4, 5}, 1, 2))) {
+    for (const io::Record& record : run(unit({0, 1, 2, 3, 4, 5, 6, 7}, 1, 2))) {
         EXPECT_EQ(record.key, (io::RecordKey{{}, 1, 2}));
         EXPECT_EQ(record.images, 10);  // the last shard of 60 images
         ASSERT_EQ(record.predicted.size(), record.images);
@@ -93,21 +93,23 @@ TEST_F(UnitRunnerTest, records_name_trial_and_shard_and_count_what_they_list) {
 }
 
 TEST_F(UnitRunnerTest, points_have_an_attention_snr_per_layer_and_the_reference_none) {
-    const auto records = run(unit({0, 5}));
+    const auto records = run(unit({0, 7}));
     EXPECT_THAT(records[0].signal, testing::SizeIs(2));
     EXPECT_THAT(records[0].noise, testing::Each(testing::Gt(0.0)));
     EXPECT_TRUE(records[1].signal.empty());
 }
 
 TEST_F(UnitRunnerTest, reference_is_the_same_in_every_trial) {
-    const auto first = run(unit({5}, 0)), second = run(unit({5}, 1));
+    const auto first = run(unit({7}, 0)), second = run(unit({7}, 1));
     EXPECT_EQ(first[0].margin, second[0].margin);
 }
 
 TEST_F(UnitRunnerTest, ideal_point_equals_the_reference) {
     auto ideal = study_.point();
-    ideal.device.read_noise_sigma = ideal.device.write_noise_sigma = 0;
-    ideal.device.on_off_ratio = 1e6;
+    for_every_device(ideal, [](auto& device) {
+        device.read_noise_sigma = device.write_noise_sigma = 0;
+        device.on_off_ratio = 1e6;
+    });
     ideal.crossbar.weight_levels = ideal.crossbar.input_bits = 0;
     experiment_.emplace(study_.data, seed, std::vector{ideal});
     const auto records = run(unit({0, 1}));
@@ -118,15 +120,16 @@ TEST_F(UnitRunnerTest, ideal_point_equals_the_reference) {
 
 TEST_F(UnitRunnerTest, point_without_finite_logits_fails_alone) {
     auto points = study_.points();
-    points[1].device.write_noise_factor = 1e30;
-    const auto expected = run(unit({0, 2, 3, 4, 5}));
+    for_every_device(points[1], [](auto& device) { device.write_noise_factor = 1e30; });
+    const auto expected = run(unit({0, 2, 3, 4, 5, 6, 7}));
     experiment_.emplace(study_.data, seed, points);
-    const auto records = run(unit({0, 1, 2, 3, 4, 5}));
+    const auto records = run(unit({0, 1, 2, 3, 4, 5, 6, 7}));
     EXPECT_EQ(records[1].failure, "image 0 gives logits that are not finite");
     EXPECT_EQ(records[1].images, 0);
     EXPECT_TRUE(records[1].predicted.empty());
     EXPECT_TRUE(records[1].signal.empty());
-    expect_equal({records[0], records[2], records[3], records[4], records[5]}, expected);
+    expect_equal({records[0], records[2], records[3], records[4], records[5], records[6], records[7]},
+                 expected);
 }
 
 TEST_F(UnitRunnerTest, reference_without_finite_logits_is_a_data_error) {

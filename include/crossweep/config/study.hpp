@@ -2,6 +2,7 @@
 // One table of fields (src/config/fields.cpp) drives reading, checking, echoing and the reference manual.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -30,19 +31,44 @@ struct RunParams {
     std::uint32_t max_failed_units = 10;  ///< stop when more have failed
 };
 
+/// [linalg::Role]
+template <class T>
+using PerOperand = std::array<T, linalg::role_count>;
+
+/// What fidelity_of says of one operand: as crossbar.fidelity, or a crossbar::Fidelity of its own.
+enum class OperandFidelity { rest, digital, behavioural, sliced, circuit };
+
+/// assumption: embedding and head are digital (ClipFormer does not say).
+inline constexpr PerOperand<OperandFidelity> default_fidelity_of = [] {
+    PerOperand<OperandFidelity> fidelity{};
+    fidelity[static_cast<std::size_t>(linalg::Role::embedding)] = OperandFidelity::digital;
+    fidelity[static_cast<std::size_t>(linalg::Role::head)] = OperandFidelity::digital;
+    return fidelity;
+}();
+
 /// All settings of one point.
 struct Settings {
     StudyParams study;
     trial::DataParams data;
     trial::ModelParams model;
-    device::DeviceParams device;
+    device::DeviceParams device;                          ///< [device], which goes by the name "default"
+    std::map<std::string, device::DeviceParams> devices;  ///< [devices.NAME], without "default"
+    std::string rest_device = "default";                  ///< device_of.rest
+    PerOperand<std::string> device_of = [] {
+        PerOperand<std::string> names;
+        names.fill("rest");
+        return names;
+    }();
     crossbar::CrossbarParams crossbar;
+    crossbar::Fidelity fidelity = crossbar::Fidelity::behavioural;  ///< crossbar.fidelity
+    PerOperand<OperandFidelity> fidelity_of = default_fidelity_of;
     std::string transform = "none";  ///< name of the transform in force; key transform.name
     /// By name; "none" always exists and changes nothing.
     std::map<std::string, transform::TransformParams> transforms = {{"none", {}}};
     RunParams run;
 
-    /// What the trial needs of this point, the transform in force looked up.
+    /// What the trial needs of this point: the transform in force, and the fidelity and device of each
+    /// operand, looked up. Digital operands have the default device, whatever device_of says.
     trial::PointParams point() const;
 };
 
@@ -78,13 +104,18 @@ Study load_study(const std::filesystem::path& file, const std::vector<std::strin
 Study parse_study(const std::string& toml, const std::filesystem::path& file,
                   const std::vector<std::string>& overrides = {});
 
-/// (key, value) of everything but [run] that decides the results of a point, in table order; file paths are
-/// left out (the caller adds the hashes of what they contain), and a transform is given by its parameters,
-/// not its name.
+/// Name of an operand in [device_of] and [fidelity_of], and back; nothing if there is none of that name.
+std::string_view operand_name(linalg::Role role);
+std::optional<linalg::Role> operand_role(std::string_view name);
+
+/// (key, value) of everything but [run] that decides the results of a point. File paths are left out (the
+/// caller adds the hashes of what they contain); a transform is given by its parameters, not its name. So are
+/// devices: those in use are numbered as the operands come to them, and each operand is given by its fidelity
+/// and the number of its device.
 std::vector<std::pair<std::string, std::string>> identity(const Settings& settings);
 
-/// Every scalar key of a point but [run], for /points of the results. The transform in force stands as
-/// transform.name, transform.alpha and transform.beta.
+/// Every scalar key of a point but [run] and [devices.NAME], for /points of the results. The transform in
+/// force stands as transform.name, transform.alpha, transform.beta and so on.
 struct KeyValue {
     std::string key;
     std::string text;

@@ -20,6 +20,13 @@ enum class NoiseSite : std::uint8_t {
     operand_read = 5,        ///< per image, frozen: read noise of K or V
     score_read = 6,          ///< per read: noise of one element of Q K^T
     context_read = 7,        ///< per read: noise of one element of S V
+    cell_g_min = 8,          ///< chip level: deviation of a cell's G_min
+    cell_g_max = 9,          ///< chip level: deviation of a cell's G_max
+    cell_fault = 10,         ///< chip level: whether a cell is stuck
+    cell_drift = 11,         ///< chip level: deviation of a cell's drift exponent
+    operand_rewrite = 12,    ///< per image: write noise of a repeated write; the operand carries its number
+    adc_gain = 13,           ///< chip level: gain error of a column's converter
+    adc_offset = 14,         ///< chip level: offset error of a column's converter
 };
 
 /// The key of all draws of one trial.

@@ -11,6 +11,9 @@ struct Estimate {
     double low = 0, best = 0, high = 0;
 };
 
+/// z with P(N(0, 1) < z) = probability; -inf and inf at 0 and 1.
+double normal_quantile(double probability);
+
 /// Wilson score interval of a proportion. `count` may be fractional (an effective sample size).
 /// Wilson (1927), J. Am. Stat. Assoc. 22, 209.
 Estimate wilson_interval(double successes, double count, double confidence);

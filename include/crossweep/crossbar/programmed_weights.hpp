@@ -1,35 +1,39 @@
-// Stationary weights as they stand on one chip: mapped, quantised, programmed, and (frozen mode) with their
-// read noise.
+// Stationary weights as they stand on one chip: mapped, quantised, programmed, aged.
 #pragma once
 
 #include <span>
+#include <variant>
 #include <vector>
 
 #include "crossweep/core/noise_stream.hpp"
-#include "crossweep/crossbar/crossbar_params.hpp"
-#include "crossweep/device/device_params.hpp"
+#include "crossweep/crossbar/circuit_matrix.hpp"
+#include "crossweep/crossbar/linear_matrix.hpp"
 #include "crossweep/linalg/matmul_engine.hpp"
 
 namespace crossweep::crossbar {
 
-/// One stationary weight on one chip. Both matrices are [outputs, inputs] in weight units.
-struct ProgrammedWeight {
-    linalg::Matrix mean;               ///< what a product uses
-    linalg::Matrix squared_amplitude;  ///< per_read only: squares of the whole conductances, see read_law.hpp
-};
+/// An operand as its fidelity holds it; std::monostate where it is digital.
+using StoredMatrix = std::variant<std::monostate, LinearMatrix, CircuitMatrix>;
 
-/// Put `weights` onto the chip that `key` names. About 2 ns per weight and draw; points that agree in
+/// One stationary weight on one chip. [part]
+using ProgrammedWeight = std::vector<StoredMatrix>;
+
+/// Put `weights` onto the chip that `key` names. About 2 ns per cell and draw; points that agree in
 /// `stationary_inputs` may share the result.
 std::vector<ProgrammedWeight> program_weights(std::span<const linalg::StationaryWeight> weights,
-                                              const device::DeviceParams& device,
-                                              const CrossbarParams& crossbar, StreamKey key);
+                                              const OperandTable& operands, const CrossbarParams& crossbar,
+                                              StreamKey key);
 
 /// The parameters that `program_weights` looks at, all others reset: equal values mean equal weights.
 struct StationaryInputs {
-    device::DeviceParams device;
+    OperandTable operands;
     CrossbarParams crossbar;
     bool operator==(const StationaryInputs&) const = default;
 };
-StationaryInputs stationary_inputs(const device::DeviceParams& device, const CrossbarParams& crossbar);
+StationaryInputs stationary_inputs(const OperandTable& operands, const CrossbarParams& crossbar);
+
+/// Role of part `part` of a stationary weight, and the part itself [outputs, inputs].
+linalg::Role role_of_part(const linalg::StationaryWeight& weight, std::size_t part);
+linalg::ConstMatrixView part_of(const linalg::StationaryWeight& weight, std::size_t part);
 
 }  // namespace crossweep::crossbar

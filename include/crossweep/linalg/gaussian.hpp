@@ -13,6 +13,10 @@ namespace crossweep::linalg {
 /// angle resolution 2^-32.
 void fill_normal(StreamKey key, DrawIdentity row, std::span<float> out);
 
+/// The elements from `first` on, a multiple of `normal_group`.
+inline constexpr std::size_t normal_group = 64;
+void fill_normal(StreamKey key, DrawIdentity row, std::size_t first, std::span<float> out);
+
 /// The same numbers through Random123 and the C library, one at a time; differs by rounding only.
 void fill_normal_reference(StreamKey key, DrawIdentity row, std::span<float> out);
 

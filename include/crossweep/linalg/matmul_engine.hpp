@@ -10,9 +10,25 @@
 
 namespace crossweep::linalg {
 
-/// The part that a matrix plays in an encoder block. The numbers are part of every random draw: append, never
+/// The part that a matrix plays in a transformer. The numbers are part of every random draw: append, never
 /// renumber.
-enum class Role : std::uint8_t { query = 0, key = 1, value = 2, projection = 3, mlp_in = 4, mlp_out = 5 };
+enum class Role : std::uint8_t {
+    query = 0,
+    key = 1,
+    value = 2,
+    projection = 3,
+    mlp_in = 4,
+    mlp_out = 5,
+    embedding = 6,
+    head = 7,            ///< the classifier
+    written_keys = 8,    ///< K, written for every input
+    written_values = 9,  ///< V, written for every input
+};
+inline constexpr std::size_t role_count = 10;
+
+constexpr bool is_written(Role role) {
+    return role == Role::written_keys || role == Role::written_values;
+}
 
 /// A weight matrix that stays where it is for every input.
 struct StationaryWeight {
@@ -23,7 +39,7 @@ struct StationaryWeight {
     ConstMatrixView matrix;  ///< [outputs of all parts, inputs]
 };
 
-/// Multiplies for one image at a time. Implementations: DigitalEngine here, BehaviouralEngine in crossbar.
+/// Multiplies for one image at a time. Implementations: DigitalEngine here, CrossbarEngine in crossbar.
 ///
 /// T tokens, D width, H heads, E = D / H. K and V are written once for an image and layer, then read by every
 /// head.

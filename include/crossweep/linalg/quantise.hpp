@@ -8,12 +8,13 @@
 
 namespace crossweep::linalg {
 
-/// Largest |x|; 0 for nothing.
+/// Largest |x|; 0 for nothing, and not a number if any element is none.
 float largest_magnitude(std::span<const float> x);
 float largest_magnitude(const ConstMatrixView& x);
 
-/// y = round(x / step) step with step = largest / (2^(bits-1) - 1); a largest of 0 gives 0. x and y may be
-/// the same.
-void quantise(std::span<const float> x, float largest, std::uint32_t bits, std::span<float> y);
+/// code = round(x / step), y = code step, with step = largest / (2^(bits-1) - 1), which is returned; a
+/// largest of 0 gives 0.
+float quantise(std::span<const float> x, float largest, std::uint32_t bits, std::span<float> code,
+               std::span<float> y);
 
 }  // namespace crossweep::linalg

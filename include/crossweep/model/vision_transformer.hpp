@@ -48,8 +48,8 @@ struct Activations {
     linalg::Matrix patches, residual, normalised, qkv, scores, attention, projected, hidden;
 };
 
-/// Place of a weight among `stationary_weights`: qkv (by its first role, query), projection, fc1, fc2 of each
-/// block.
+/// Place of a weight of a block among `stationary_weights`: qkv (by its first role, query), projection, fc1,
+/// fc2.
 constexpr std::size_t weight_index(std::size_t block, linalg::Role first_role) {
     const auto role = static_cast<std::size_t>(first_role);
     return 4 * block + (role == 0 ? 0 : role - static_cast<std::size_t>(linalg::Role::value));
@@ -63,13 +63,14 @@ class VisionTransformer {
     VisionTransformer(const io::Safetensors& file, std::size_t heads);
 
     const Architecture& architecture() const { return architecture_; }
-    /// Weights in the order in which `forward` multiplies by them: qkv, projection, fc1, fc2 of each block.
+    /// Weights that `forward` multiplies by: qkv, projection, fc1, fc2 of each block, then the patch
+    /// embedding and the classifier head (layer 0).
     std::span<const linalg::StationaryWeight> stationary_weights() const { return stationary_; }
     /// What the file's metadata says, if it does.
     const std::optional<Normalisation>& normalisation() const { return normalisation_; }
 
-    /// logits [classes] of `image` [channels, image_size, image_size], normalised. Patch embedding,
-    /// classifier head, softmax, LayerNorm and GELU are digital; all other products go through `engine`.
+    /// logits [classes] of `image` [channels, image_size, image_size], normalised. All products go through
+    /// `engine`; softmax, LayerNorm, GELU, biases and residuals are digital.
     void forward(std::span<const float> image, linalg::MatmulEngine& engine, Activations& activations,
                  const AttentionObserver& observe, std::span<float> logits) const;
 
@@ -83,14 +84,16 @@ class VisionTransformer {
     };
 
     class Loader;
-    void embed(std::span<const float> image, Activations& activations) const;
+    std::size_t embedding_index() const { return 4 * architecture_.depth; }
+    std::size_t head_index() const { return embedding_index() + 1; }
+    void embed(std::span<const float> image, linalg::MatmulEngine& engine, Activations& activations) const;
     void attend(std::size_t block, linalg::MatmulEngine& engine, Activations& activations,
                 const AttentionObserver& observe) const;
     void feed_forward(std::size_t block, linalg::MatmulEngine& engine, Activations& activations) const;
 
     Architecture architecture_;
     std::optional<Normalisation> normalisation_;
-    std::span<const float> class_token_, position_, patch_weight_, patch_bias_, head_weight_, head_bias_;
+    std::span<const float> class_token_, position_, patch_bias_, head_bias_;
     LayerNorm norm_;
     std::vector<Block> blocks_;
     std::vector<linalg::StationaryWeight> stationary_;

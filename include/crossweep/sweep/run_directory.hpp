@@ -3,8 +3,10 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "crossweep/io/record.hpp"
@@ -20,6 +22,21 @@ struct Part {
 
 /// Gives the sentences in which a stored study differs from the present one; empty if they are the same.
 using StudyDifferences = std::function<std::vector<std::string>(const std::string& stored)>;
+
+/// Holds a lock on a file of the directory for as long as it lives.
+class DirectoryLock {
+  public:
+    explicit DirectoryLock(int descriptor) : descriptor_(descriptor) {}
+    ~DirectoryLock();
+    DirectoryLock(DirectoryLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+    DirectoryLock& operator=(DirectoryLock&& other) noexcept {
+        std::swap(descriptor_, other.descriptor_);
+        return *this;
+    }
+
+  private:
+    int descriptor_;
+};
 
 /// RUNDIR with `study.toml`, `segments/NNNNNN.h5` and `results.h5`. Opening it to write takes the part's
 /// lock.
@@ -47,6 +64,8 @@ class RunDirectory {
 
     /// Run `action` while no other process does so here: for files that the jobs of a directory share.
     void exclusively(const std::function<void()>& action) const;
+    /// The lock of that name, or nothing while another process has it: for what takes long.
+    std::optional<DirectoryLock> try_lock(const std::string& name) const;
 
     /// Write `records` as the next segment. Throws DataError; then nothing of it exists.
     void append(std::span<const io::Record> records);

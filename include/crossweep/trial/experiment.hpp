@@ -8,6 +8,7 @@
 
 #include "crossweep/core/content_hash.hpp"
 #include "crossweep/core/strong_id.hpp"
+#include "crossweep/crossbar/adc.hpp"
 #include "crossweep/io/image_set.hpp"
 #include "crossweep/model/vision_transformer.hpp"
 #include "crossweep/trial/trial_params.hpp"
@@ -47,6 +48,12 @@ class Experiment {
     const LoadedModel& model(std::size_t reference) const { return *models_[reference]; }
     const io::ImageSet& image_set() const { return images_; }
 
+    /// Ranges of the ADCs of a point that needs_calibration; null until they are set.
+    const crossbar::AdcRanges* adc_ranges(PointId point) const { return adc_ranges_[point.value()].get(); }
+    void set_adc_ranges(PointId point, std::shared_ptr<const crossbar::AdcRanges> ranges) {
+        adc_ranges_[point.value()] = std::move(ranges);
+    }
+
     /// Pixels of `image` as `model` wants them: [channels, height, width], normalised.
     void normalise(std::uint32_t image, const LoadedModel& model, std::vector<float>& pixels) const;
 
@@ -57,6 +64,7 @@ class Experiment {
     std::vector<std::uint32_t> chosen_;
     std::vector<std::unique_ptr<LoadedModel>> models_;
     std::vector<std::size_t> model_of_point_;
+    std::vector<std::shared_ptr<const crossbar::AdcRanges>> adc_ranges_;  ///< [point]
 };
 
 /// Indices of `params.count` of `available` images. Throws DataError if there are fewer.

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "crossweep/crossbar/crossbar_params.hpp"
-#include "crossweep/device/device_params.hpp"
 #include "crossweep/transform/transform_params.hpp"
 
 namespace crossweep::trial {
@@ -37,9 +36,9 @@ struct DataParams {
 /// One point of a study.
 struct PointParams {
     ModelParams model;
-    device::DeviceParams device;
     crossbar::CrossbarParams crossbar;
     transform::TransformParams transform;
+    crossbar::OperandTable operands;
 };
 
 }  // namespace crossweep::trial

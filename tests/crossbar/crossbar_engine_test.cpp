@@ -1,9 +1,10 @@
 // Products on a chip: the ideal limit, what noise depends on and what it must not depend on.
-#include "crossweep/crossbar/behavioural_engine.hpp"
+#include "crossweep/crossbar/crossbar_engine.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "crossbar/chip.hpp"
 #include "crossweep/core/error.hpp"
@@ -19,27 +20,28 @@ using linalg::largest_difference;
 using linalg::Matrix;
 using linalg::view;
 
-Products exact_products(const BlockInputs& in = BlockInputs()) {
-    const BlockWeights weights(in.shape);
-    linalg::DigitalEngine engine(weights.all());
-    return products_of(engine, in);
-}
+constexpr ReadNoiseMode both_modes[] = {ReadNoiseMode::per_read, ReadNoiseMode::frozen};
+constexpr Fidelity on_crossbars[] = {Fidelity::behavioural, Fidelity::sliced, Fidelity::circuit};
 
-Products noisy_products(const ChipParams& params, ImageId image = ImageId(0),
-                        const BlockInputs& in = BlockInputs()) {
-    Chip chip(params, in.shape);
-    return products_of(chip.engine(), in, image);
-}
-
-ChipParams noisy_chip(ReadNoiseMode mode) {
+/// The field's usual noise. ADCs are exact: coarse ones would hide the smallest differences.
+ChipParams noisy_chip(ReadNoiseMode mode, Fidelity fidelity = Fidelity::behavioural) {
     ChipParams params;
+    params.fidelity = fidelity;
     params.device.read_noise = mode;
+    params.crossbar.adc_bits = 0;
     return params;
 }
 
-constexpr ReadNoiseMode both_modes[] = {ReadNoiseMode::per_read, ReadNoiseMode::frozen};
+/// The same at every fidelity with crossbars, with fresh and with frozen read noise.
+std::vector<ChipParams> noisy_chips() {
+    std::vector<ChipParams> chips;
+    for (const Fidelity fidelity : on_crossbars) {
+        for (const ReadNoiseMode mode : both_modes) chips.push_back(noisy_chip(mode, fidelity));
+    }
+    return chips;
+}
 
-TEST(BehaviouralEngine, ideal_limit_is_the_digital_result) {
+TEST(CrossbarEngine, ideal_limit_is_the_digital_result) {
     for (const ReadNoiseMode mode : both_modes) {
         for (const ScaleBlock block :
              {ScaleBlock::tensor, ScaleBlock::head, ScaleBlock::column, ScaleBlock::tile}) {
@@ -53,7 +55,7 @@ TEST(BehaviouralEngine, ideal_limit_is_the_digital_result) {
     }
 }
 
-TEST(BehaviouralEngine, ideal_limit_is_reached_by_each_non_ideality_alone) {
+TEST(CrossbarEngine, ideal_limit_is_reached_by_each_non_ideality_alone) {
     const Products exact = exact_products();
     const auto error = [&](auto&& change) {
         ChipParams params = ideal_chip();
@@ -73,7 +75,7 @@ TEST(BehaviouralEngine, ideal_limit_is_reached_by_each_non_ideality_alone) {
 }
 
 // Half a step of 1 / 255 W_max for weights and 1 / 127 x_max for inputs, uniform: well below 2 % together.
-TEST(BehaviouralEngine, eight_bit_limit_is_close) {
+TEST(CrossbarEngine, eight_bit_limit_is_close) {
     ChipParams params = ideal_chip();
     params.crossbar = CrossbarParams{};
     const double error = relative_error(noisy_products(params), exact_products());
@@ -81,7 +83,7 @@ TEST(BehaviouralEngine, eight_bit_limit_is_close) {
     EXPECT_GT(error, 1e-4);
 }
 
-TEST(BehaviouralEngine, coarser_converters_are_worse) {
+TEST(CrossbarEngine, coarser_converters_are_worse) {
     const Products exact = exact_products();
     double finer = 0;
     for (const std::uint32_t bits : {10U, 8U, 6U, 4U, 3U}) {
@@ -101,7 +103,7 @@ TEST(BehaviouralEngine, coarser_converters_are_worse) {
     }
 }
 
-TEST(BehaviouralEngine, input_scale_of_a_token_ignores_other_tokens) {
+TEST(CrossbarEngine, input_scale_of_a_token_ignores_other_tokens) {
     BlockInputs in;
     in.x.row(3) *= 1000.0F;  // leaves nothing of the others' codes where one scale serves all
     ChipParams params = ideal_chip();
@@ -117,7 +119,7 @@ TEST(BehaviouralEngine, input_scale_of_a_token_ignores_other_tokens) {
 }
 
 // A few chips are an average over 11 x (72 + 40 + 22 + 24) outputs each.
-TEST(BehaviouralEngine, more_noise_is_not_better_on_average) {
+TEST(CrossbarEngine, more_noise_is_not_better_on_average) {
     const Products exact = exact_products();
     const auto mean_error = [&](auto&& set) {
         double sum = 0;
@@ -152,7 +154,8 @@ TEST(BehaviouralEngine, more_noise_is_not_better_on_average) {
         less = 0;
         for (const double sigma : {0.0, 0.02, 0.05, 0.2}) {
             const double error = mean_error([&](device::DeviceParams& device) {
-                device = {.read_noise_sigma = 0, .read_noise = mode, .write_noise_factor = 0};
+                device.read_noise = mode;
+                device.read_noise_sigma = device.write_noise_factor = 0;
                 device.programming_noise_sigma = sigma;
             });
             EXPECT_GT(error, less) << "programming " << sigma;
@@ -161,9 +164,8 @@ TEST(BehaviouralEngine, more_noise_is_not_better_on_average) {
     }
 }
 
-TEST(BehaviouralEngine, same_seeds_give_the_same_bits) {
-    for (const ReadNoiseMode mode : both_modes) {
-        const ChipParams params = noisy_chip(mode);
+TEST(CrossbarEngine, same_seeds_give_the_same_bits) {
+    for (const ChipParams& params : noisy_chips()) {
         EXPECT_EQ(noisy_products(params), noisy_products(params));
         Chip chip(params);
         const Products first = products_of(chip.engine(), BlockInputs(), ImageId(4));
@@ -172,11 +174,11 @@ TEST(BehaviouralEngine, same_seeds_give_the_same_bits) {
     }
 }
 
-TEST(BehaviouralEngine, other_seed_or_trial_gives_other_noise_everywhere) {
-    for (const ReadNoiseMode mode : both_modes) {
-        ChipParams params = noisy_chip(mode);
+TEST(CrossbarEngine, other_seed_or_trial_gives_other_noise_everywhere) {
+    for (ChipParams params : noisy_chips()) {
         const Products original = noisy_products(params);
-        for (const StreamKey key : {StreamKey{params.key.seed + 1, 0}, StreamKey{params.key.seed, 1}}) {
+        const std::uint32_t original_seed = params.key.seed;
+        for (const StreamKey key : {StreamKey{original_seed + 1, 0}, StreamKey{original_seed, 1}}) {
             params.key = key;
             const Products other = noisy_products(params);
             EXPECT_TRUE(((other.qkv - original.qkv).array() != 0.0F).all());
@@ -187,12 +189,12 @@ TEST(BehaviouralEngine, other_seed_or_trial_gives_other_noise_everywhere) {
     }
 }
 
-TEST(BehaviouralEngine, frozen_weights_are_the_same_for_two_images_and_fresh_reads_are_not) {
-    for (const ReadNoiseMode mode : both_modes) {
-        Chip chip(noisy_chip(mode));
+TEST(CrossbarEngine, frozen_weights_are_the_same_for_two_images_and_fresh_reads_are_not) {
+    for (const ChipParams& params : noisy_chips()) {
+        Chip chip(params);
         const Products first = products_of(chip.engine(), BlockInputs(), ImageId(0));
         const Products second = products_of(chip.engine(), BlockInputs(), ImageId(1));
-        const bool frozen = mode == ReadNoiseMode::frozen;
+        const bool frozen = params.device.read_noise == ReadNoiseMode::frozen;
         EXPECT_EQ(first.qkv == second.qkv, frozen);
         EXPECT_EQ(first.mlp == second.mlp, frozen);
         EXPECT_NE(first.scores, second.scores);  // K and V are written anew in both
@@ -200,18 +202,33 @@ TEST(BehaviouralEngine, frozen_weights_are_the_same_for_two_images_and_fresh_rea
     }
 }
 
-TEST(BehaviouralEngine, noise_of_the_chip_is_not_that_of_the_first_image) {
-    ChipParams params = noisy_chip(ReadNoiseMode::frozen);
-    params.device.programming_noise_sigma = 0.1;
-    Chip chip(params);
-    EXPECT_EQ(products_of(chip.engine(), BlockInputs(), ImageId(0)).qkv,
-              products_of(chip.engine(), BlockInputs(), ImageId(7)).qkv);
+TEST(CrossbarEngine, noise_of_the_chip_is_not_that_of_the_first_image) {
+    for (const Fidelity fidelity : on_crossbars) {
+        ChipParams params = noisy_chip(ReadNoiseMode::frozen, fidelity);
+        params.device.programming_noise_sigma = 0.1;
+        Chip chip(params);
+        EXPECT_EQ(products_of(chip.engine(), BlockInputs(), ImageId(0)).qkv,
+                  products_of(chip.engine(), BlockInputs(), ImageId(7)).qkv);
+    }
 }
 
-TEST(BehaviouralEngine, order_of_the_products_does_not_matter) {
+// Exponents of drift differ from cell to cell, but a cell keeps its own, whatever is written to it.
+TEST(CrossbarEngine, drift_of_k_and_v_is_the_chips) {
+    ChipParams params = ideal_chip();
+    params.device.drift_exponent = 0.05;
+    params.device.drift_exponent_sigma = 0.02;
+    params.device.written_t_read_s = 1000;
+    Chip chip(params);
+    const WrittenOperands first = written_operands(chip.engine(), BlockInputs(), ImageId(0));
+    const WrittenOperands second = written_operands(chip.engine(), BlockInputs(), ImageId(1));
+    EXPECT_EQ(first.keys, second.keys);
+    EXPECT_EQ(first.values, second.values);
+}
+
+TEST(CrossbarEngine, order_of_the_products_does_not_matter) {
     const BlockInputs in;
-    for (const ReadNoiseMode mode : both_modes) {
-        Chip chip(noisy_chip(mode));
+    for (const ChipParams& params : noisy_chips()) {
+        Chip chip(params);
         const Products forward = products_of(chip.engine(), in);
         const Index tokens = in.shape.tokens, width = in.shape.width, head_width = in.shape.head_width();
         Products backward{Matrix(tokens, 3 * width), Matrix(tokens, in.shape.hidden),
@@ -234,16 +251,17 @@ TEST(BehaviouralEngine, order_of_the_products_does_not_matter) {
 
 // Noise is named by token, head and channel: the first rows have it whatever follows. (Only rounding may
 // differ, as the products of another height may be summed in another order.)
-TEST(BehaviouralEngine, noise_of_a_token_does_not_depend_on_the_number_of_tokens) {
+TEST(CrossbarEngine, noise_of_a_token_does_not_depend_on_the_number_of_tokens) {
     BlockInputs many, few(BlockShape{.tokens = 6});
     for (BlockInputs* in : {&many, &few}) {
         in->keys.row(0).setConstant(5.0F);  // the largest stands in the first row, so that W_max is the same
         in->values.row(0).setConstant(5.0F);
         in->probabilities.rightCols(in->shape.tokens - 6).setZero();
     }
-    for (const ReadNoiseMode mode : both_modes) {
-        const Products of_many = noisy_products(noisy_chip(mode), ImageId(3), many);
-        const Products of_few = noisy_products(noisy_chip(mode), ImageId(3), few);
+    for (const ChipParams& params : noisy_chips()) {
+        if (params.fidelity == Fidelity::circuit) continue;  // draws there follow the columns of an array
+        const Products of_many = noisy_products(params, ImageId(3), many);
+        const Products of_few = noisy_products(params, ImageId(3), few);
         const Products exact = exact_products(few);
         const auto expect_same_noise = [](const Matrix& a, const Matrix& b, const Matrix& without) {
             const double scale = static_cast<double>(without.cwiseAbs().maxCoeff());
@@ -265,15 +283,17 @@ TEST(BehaviouralEngine, noise_of_a_token_does_not_depend_on_the_number_of_tokens
     EXPECT_LT(largest_difference(of_many.topRows(6), of_few), 1e-5);
 }
 
-TEST(BehaviouralEngine, noise_does_not_depend_on_the_size_of_the_arrays) {
-    ChipParams params;
-    const Products original = noisy_products(params);
-    params.crossbar.array_rows = 5;
-    params.crossbar.array_columns = 7;
-    EXPECT_EQ(noisy_products(params), original);
+TEST(CrossbarEngine, noise_does_not_depend_on_the_size_of_the_arrays) {
+    for (const Fidelity fidelity : {Fidelity::behavioural, Fidelity::sliced}) {
+        ChipParams params = noisy_chip(ReadNoiseMode::per_read, fidelity);
+        const Products original = noisy_products(params);
+        params.crossbar.array_rows = 5;
+        params.crossbar.array_columns = 7;
+        EXPECT_EQ(noisy_products(params), original);
+    }
 }
 
-TEST(BehaviouralEngine, heads_layers_and_operands_have_noise_of_their_own) {
+TEST(CrossbarEngine, heads_layers_and_operands_have_noise_of_their_own) {
     BlockInputs in;
     const Index head_width = in.shape.head_width();
     in.keys.rightCols(head_width) = in.keys.leftCols(head_width).eval();
@@ -305,42 +325,58 @@ TEST(BehaviouralEngine, heads_layers_and_operands_have_noise_of_their_own) {
     }
 }
 
-TEST(BehaviouralEngine, zero_operands_give_zero_products_without_read_noise) {
+TEST(CrossbarEngine, zero_operands_give_zero_products_without_read_noise) {
     BlockInputs in;
     in.keys.setZero();
     in.values.setZero();
     in.x.setZero();
-    ChipParams params;
-    params.device.read_noise_sigma = 0;
-    const Products products = noisy_products(params, ImageId(0), in);
-    for (const Matrix* product : {&products.qkv, &products.mlp, &products.scores, &products.context}) {
-        EXPECT_TRUE((product->array() == 0.0F).all());
+    for (ChipParams params : noisy_chips()) {
+        params.device.read_noise_sigma = 0;
+        const Products products = noisy_products(params, ImageId(0), in);
+        for (const Matrix* product : {&products.qkv, &products.mlp, &products.scores, &products.context}) {
+            EXPECT_TRUE((product->array() == 0.0F).all());
+        }
     }
 }
 
-TEST(BehaviouralEngine, transform_sees_the_conductances_of_k_and_v_in_siemens) {
-    ChipParams params = ideal_chip();
-    std::size_t calls = 0;
-    float least_S = 1, largest_S = 0;
-    params.transform = [&](std::span<float> conductance_S) {
-        ++calls;
-        for (float& value : conductance_S) {
-            least_S = std::min(least_S, value);
-            largest_S = std::max(largest_S, value);
-            value = 1e-7F + 0.5F * (value - 1e-7F);
+// A point whose numbers overflow must fail: slices, which hold whole numbers, must not lose them.
+TEST(CrossbarEngine, what_is_not_finite_reaches_the_products) {
+    for (ChipParams params : noisy_chips()) {
+        for (const InputScale scale : {InputScale::token, InputScale::tensor}) {
+            params.crossbar.input_scale = scale;
+            for (const float bad :
+                 {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+                BlockInputs in;
+                in.x(3, 5) = in.keys(3, 5) = in.values(3, 5) = bad;
+                const Products products = noisy_products(params, ImageId(0), in);
+                for (const auto product :
+                     {&Products::qkv, &Products::mlp, &Products::scores, &Products::context})
+                    EXPECT_FALSE(std::isfinite((products.*product).sum()));
+            }
         }
-    };
-    const BlockInputs in;
-    const Products exact = exact_products(in), halved = noisy_products(params, ImageId(0), in);
-    EXPECT_EQ(calls, 2U * static_cast<std::size_t>(in.shape.tokens));
-    EXPECT_GE(least_S, 1e-7F);
-    EXPECT_FLOAT_EQ(largest_S, 1e-5F);
-    EXPECT_LT(largest_difference(halved.scores, 0.5F * exact.scores), 1e-4);
-    EXPECT_LT(largest_difference(halved.context, 0.5F * exact.context), 1e-4);
-    EXPECT_LT(largest_difference(halved.qkv, exact.qkv), 1e-4);  // stationary weights are not transformed
+    }
 }
 
-TEST(BehaviouralEngine, clamp_of_the_window_bounds_what_is_written) {
+// beta = 0.5 leaves (0.5 G_max - G_min) / (G_max - G_min) = 0.49 / 0.99 of W_max at an on/off ratio of 100.
+TEST(CrossbarEngine, transform_clips_k_and_v_and_no_weight) {
+    ChipParams params = ideal_chip();
+    params.transform.beta = 0.5;
+    const BlockInputs in;
+    BlockInputs clipped = in;
+    for (Matrix* operand : {&clipped.keys, &clipped.values}) {
+        const float most = 0.49F / 0.99F * operand->cwiseAbs().maxCoeff();
+        *operand = operand->cwiseMin(most).cwiseMax(-most);
+    }
+    const Products exact = exact_products(in), wanted = exact_products(clipped),
+                   got = noisy_products(params, ImageId(0), in);
+    EXPECT_LT(largest_difference(got.scores, wanted.scores), 1e-4);
+    EXPECT_LT(largest_difference(got.context, wanted.context), 1e-4);
+    EXPECT_GT(largest_difference(got.scores, exact.scores), 0.1);
+    EXPECT_LT(largest_difference(got.qkv, exact.qkv), 1e-4);
+    EXPECT_LT(largest_difference(got.mlp, exact.mlp), 1e-4);
+}
+
+TEST(CrossbarEngine, clamp_of_the_window_bounds_what_is_written) {
     const BlockInputs in;
     const double largest = static_cast<double>(in.keys.cwiseAbs().maxCoeff());
     const auto extremes = [&](device::Clamp clamp) {
@@ -362,8 +398,8 @@ TEST(BehaviouralEngine, clamp_of_the_window_bounds_what_is_written) {
     EXPECT_NEAR(extremes(device::Clamp::window).second, 1, 1e-5);
 }
 
-TEST(BehaviouralEngine, more_tokens_than_the_random_stream_can_name_are_refused) {
-    Chip chip(ChipParams{}, BlockShape{.tokens = 1});
+TEST(CrossbarEngine, more_tokens_than_the_random_stream_can_name_are_refused) {
+    Chip chip({}, BlockShape{.tokens = 1});
     const Matrix one = Matrix::Ones(1, 1), queries = Matrix::Ones(65537, 1);
     Matrix scores(65537, 1);
     chip.engine().begin_image(ImageId(0));

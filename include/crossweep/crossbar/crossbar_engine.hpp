@@ -1,0 +1,100 @@
+// Products of a transformer on crossbars: every operand with its own fidelity and device. Weights are
+// stationary; K and V are written for every image and layer.
+#pragma once
+
+#include <array>
+#include <map>
+#include <optional>
+#include <span>
+#include <tuple>
+#include <vector>
+
+#include "crossweep/crossbar/circuit_matrix.hpp"
+#include "crossweep/crossbar/input_converter.hpp"
+#include "crossweep/crossbar/mapped_operand.hpp"
+#include "crossweep/crossbar/programmed_weights.hpp"
+#include "crossweep/transform/transform_params.hpp"
+
+namespace crossweep::crossbar {
+
+struct EngineParams {
+    CrossbarParams crossbar;
+    transform::TransformParams transform;
+    OperandTable operands;
+    const AdcRanges* adc_ranges = nullptr;  ///< for AdcRange::calibrated
+    SumHistograms* histograms = nullptr;    ///< where a calibration counts the sums of circuit operands
+};
+
+class CrossbarEngine final : public linalg::MatmulEngine {
+  public:
+    /// `weights`, `programmed` (of the same chip, see program_weights) and what `params` points to must
+    /// outlive the engine.
+    CrossbarEngine(std::span<const linalg::StationaryWeight> weights,
+                   std::span<const ProgrammedWeight> programmed, const EngineParams& params, StreamKey key);
+
+    void begin_image(ImageId image) override;
+    void multiply(std::size_t weight, const linalg::ConstMatrixView& x, linalg::MatrixView y) override;
+    void write(LayerId layer, std::size_t heads, const linalg::ConstMatrixView& keys,
+               const linalg::ConstMatrixView& values) override;
+    void read_keys(std::size_t head, const linalg::ConstMatrixView& queries,
+                   linalg::MatrixView scores) override;
+    void read_values(std::size_t head, const linalg::ConstMatrixView& probabilities,
+                     linalg::MatrixView context) override;
+
+  private:
+    /// K or V of the present image and layer.
+    struct Written {
+        explicit Written(linalg::Role of) : role(of) {}
+        linalg::Role role;
+        LayerId layer = {};
+        linalg::ConstMatrixView exact{nullptr, 0, 0, Eigen::OuterStride<>(0)};
+        MappedOperand mapped;
+        LinearMatrix linear;
+        CircuitMatrix circuit;
+        const AdcBank* adc = nullptr;
+    };
+    /// A product's operand as a fidelity wants it.
+    struct LinearPart {
+        linalg::ConstMatrixView mean, squared_amplitude;
+        Orientation orientation;
+    };
+
+    static LinearPart part_of_written(const LinearMatrix& linear, Eigen::Index first, Eigen::Index width,
+                                      Orientation orientation);
+    const OperandParams& operand(linalg::Role role) const {
+        return params_.operands[static_cast<std::size_t>(role)];
+    }
+    Cells& cells(linalg::Role role) { return *cells_[static_cast<std::size_t>(role)]; }
+    bool is_digital(linalg::Role role) const { return operand(role).fidelity == Fidelity::digital; }
+
+    AdcBank make_adc(linalg::Role role, LayerId layer, Eigen::Index row_tiles, Eigen::Index outputs) const;
+    /// Converters stay where they are while operands come and go: they are made once per layer and shape.
+    const AdcBank& adc_of(const Written& written);
+    void store_written(std::size_t heads, const linalg::ConstMatrixView& values, Written& written);
+    void multiply_linear(linalg::Role role, const LinearPart& part, const ReadDraws& draws,
+                         linalg::MatrixView y);
+    void multiply_circuit(linalg::Role role, const CircuitMatrix& matrix, const AdcBank& adc,
+                          const Region& region, const ReadDraws& draws, linalg::MatrixView y);
+    ReadDraws draws(NoiseSite site, LayerId layer, linalg::Role role, std::uint32_t first_row = 0) const;
+
+    std::span<const linalg::StationaryWeight> weights_;
+    std::span<const ProgrammedWeight> programmed_;
+    EngineParams params_;
+    StreamKey key_;
+    std::array<std::optional<Cells>, linalg::role_count> cells_;  ///< of operands that are not digital
+    std::vector<std::vector<std::optional<AdcBank>>> adc_;        ///< [weight][part], of circuit operands
+
+    std::map<std::tuple<linalg::Role, LayerId, Eigen::Index, Eigen::Index>, AdcBank> written_adc_;
+
+    std::uint32_t image_draw_ = 0;  ///< image index + 1: 0 is for the chip
+    Written keys_{linalg::Role::written_keys}, values_{linalg::Role::written_values};
+    InputConverter inputs_;
+    CircuitMultiplier circuit_;
+    linalg::Scratch squares_;
+    std::vector<float> normal_;
+};
+
+/// Whether any draw belongs to the chip rather than to an image or a read.
+bool draws_per_chip(const OperandTable& operands, const CrossbarParams& crossbar);
+
+}  // namespace crossweep::crossbar

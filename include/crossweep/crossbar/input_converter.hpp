@@ -1,0 +1,85 @@
+// Inputs as the DACs apply them: signed codes with one scale per token or product, cut into digits that are
+// applied cycle by cycle.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "crossweep/crossbar/crossbar_params.hpp"
+#include "crossweep/linalg/matrix.hpp"
+
+namespace crossweep::crossbar {
+
+/// Inputs that cannot be negative, such as softmax's, need no cycles for signs.
+enum class InputSign { both, not_negative };
+
+/// One cycle: which digit of the code is applied, and what it counts.
+struct Cycle {
+    enum class Of {
+        code,                ///< the code in two's complement
+        positive_magnitude,  ///< the code where it is positive, else 0
+        negative_magnitude,  ///< minus the code where it is negative, else 0
+    };
+    Of of;
+    std::uint32_t lowest_bit;
+    std::int32_t largest_digit;  ///< 2^bits - 1
+    float weight;                ///< the sum over all cycles of weight times digit is the code
+};
+
+/// The cycles of one product. Two's complement: the sign bit, then the digits from the lowest. Sign and
+/// magnitude: the positive codes' digits from the lowest, then the negative ones'.
+/// Needs `params.input_bits` of at least 2.
+std::vector<Cycle> input_cycles(const CrossbarParams& params, InputSign sign);
+
+/// The digit of `code` that `cycle` applies, 0 … largest_digit.
+std::int32_t digit_of(std::int32_t code, const Cycle& cycle);
+
+/// Converts the inputs of one product, T tokens of K inputs, and keeps what the products ask for.
+class InputConverter {
+  public:
+    explicit InputConverter(const CrossbarParams& params);
+
+    /// Convert `x` [T, K], which must outlive the use of the views. Earlier views become invalid.
+    void convert(const linalg::ConstMatrixView& x, InputSign sign);
+
+    /// Inputs after conversion, code times step [T, K]; x itself if inputs are continuous.
+    linalg::ConstMatrixView values() const { return values_; }
+    /// Their squares [T, K]: what the variance of one read of a composite cell grows with.
+    linalg::ConstMatrixView squares();
+    /// step^2 times the sum over the cycles of (weight digit)^2 [T, K]: the same when every cycle is a read.
+    /// Continuous inputs are applied at once.
+    linalg::ConstMatrixView cycle_energies();
+    /// Digits [T * cycles, K], the cycles of one token below each other. Not for continuous inputs.
+    linalg::ConstMatrixView digits();
+    /// The digits' squares; the digits themselves if they are bits.
+    linalg::ConstMatrixView squared_digits();
+
+    std::span<const Cycle> cycles() const { return in_force().cycles; }
+    /// Codes [T, K], integers. Not for continuous inputs.
+    linalg::ConstMatrixView codes() {
+        return linalg::const_view(codes_.shaped(values_.rows(), values_.cols()));
+    }
+    /// What one code is worth, per token. Not for continuous inputs.
+    std::span<const float> steps() const { return steps_; }
+
+  private:
+    struct Encoding {
+        std::vector<Cycle> cycles;
+        std::vector<float> energies;  ///< [code + largest code] sum over the cycles of (weight digit)^2
+    };
+    Encoding make_encoding(InputSign sign) const;
+    const Encoding& in_force() const { return sign_ == InputSign::both ? signed_ : unsigned_; }
+
+    CrossbarParams params_;
+    std::int32_t largest_code_ = 0;  ///< 0: continuous inputs
+    Encoding signed_, unsigned_;
+
+    InputSign sign_ = InputSign::both;
+    linalg::ConstMatrixView values_{nullptr, 0, 0, Eigen::OuterStride<>(0)};
+    linalg::Scratch codes_, quantised_, squares_, energies_, digits_, squared_digits_;
+    std::vector<float> steps_;
+    bool has_squares_ = false, has_energies_ = false, has_digits_ = false, has_squared_digits_ = false;
+};
+
+}  // namespace crossweep::crossbar

@@ -1,0 +1,119 @@
+#include "crossweep/crossbar/cells.hpp"
+
+#include <algorithm>
+
+#include "crossweep/core/error.hpp"
+#include "crossweep/core/multiversion.hpp"
+#include "crossweep/crossbar/ir_drop.hpp"
+
+namespace crossweep::crossbar {
+namespace {
+
+using Eigen::Index;
+
+CROSSWEEP_MULTIVERSION
+void to_siemens_kernel(const float* digit, float min, float step, float* g, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) g[i] = min + step * digit[i];
+}
+
+CROSSWEEP_MULTIVERSION
+void to_digit_kernel(float* g, float min, float inverse_step, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) g[i] = (g[i] - min) * inverse_step;
+}
+
+CROSSWEEP_MULTIVERSION
+void square_kernel(float* amplitude, float inverse_step, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+        const float relative = amplitude[i] * inverse_step;
+        amplitude[i] = relative * relative;
+    }
+}
+
+std::uint32_t cell_row(const Plane& plane, Index row) {
+    if (row >= (Index{1} << 24) || plane.number >= 256)
+        throw InternalError("more than 2^24 rows or 256 planes of cells: outside the random stream");
+    return plane.number << 24 | static_cast<std::uint32_t>(row);
+}
+
+}  // namespace
+
+Cells::Cells(const device::DeviceParams& device, device::Storage storage, const device::WriteVerify& verify,
+             CellLayout layout, double wire_resistance_ohm)
+    : layout_(std::move(layout)),
+      window_(device::conductance_window(device)),
+      siemens_per_digit_(window_.span_S() / layout_.largest_digit),
+      wire_resistance_ohm_(wire_resistance_ohm),
+      writer_(device, storage, verify),
+      read_noise_(device),
+      read_sigma_(device::draws_at_every_read(device) ? read_noise_.sigma() : 0) {}
+
+void Cells::hold(const MappedOperand& mapped, const CellIdentity& identity, const Plane& plane,
+                 const ArrayGrid& grid, linalg::Matrix& held) {
+    const Index rows = mapped.code.rows();
+    const auto columns = static_cast<std::size_t>(mapped.code.cols());
+    const bool perturbs = writer_.perturbs(), has_drop = wire_resistance_ohm_ > 0;
+    const float inverse_step = 1.0F / siemens_per_digit_;
+    CROSSWEEP_EXPECT(plane.sign == PlaneSign::of_weight ||
+                     !(mapped.code.maxCoeff() > layout_.largest_code));  // else digits would be lost
+    held.resize(rows, mapped.code.cols());
+    for (Index row = 0; row < rows; ++row) {
+        const auto cells = linalg::row_of(held, row);
+        const auto code = linalg::row_of(linalg::const_view(mapped.code), row);
+        const bool is_code = plane.sign == PlaneSign::of_weight && (perturbs || has_drop);
+        if (!is_code) to_digit(layout_, plane, code, linalg::row_of(mapped.wanted, row), cells);
+        if (!perturbs && !has_drop) continue;
+        to_siemens_kernel(is_code ? code.data() : cells.data(), window_.min_S, siemens_per_digit_,
+                          cells.data(), columns);
+        if (perturbs) {
+            writer_(cells, {identity.key, identity.layer, static_cast<std::uint32_t>(identity.role),
+                            identity.image, cell_row(plane, row)});
+        }
+        if (!has_drop) to_digit_kernel(cells.data(), window_.min_S, inverse_step, columns);
+    }
+    if (!has_drop) return;
+    drop_voltage(grid, linalg::view(held));
+    for (Index row = 0; row < rows; ++row)
+        to_digit_kernel(linalg::row_of(held, row).data(), window_.min_S, inverse_step, columns);
+}
+
+void Cells::drop_voltage(const ArrayGrid& grid, linalg::MatrixView conductance_S) const {
+    const Index stride = conductance_S.outerStride();
+    for (Index row = 0; row < conductance_S.rows(); row += grid.blocks.rows) {
+        for (std::size_t i = 0; i + 1 < grid.blocks.column_edges.size(); ++i) {
+            const Index first = grid.blocks.column_edges[i], end = grid.blocks.column_edges[i + 1];
+            const linalg::MatrixView array(conductance_S.data() + row * stride + first,
+                                           std::min(grid.blocks.rows, conductance_S.rows() - row),
+                                           end - first, Eigen::OuterStride<>(stride));
+            apply_ir_drop(array, grid.orientation, wire_resistance_ohm_);
+        }
+    }
+}
+
+void Cells::squared_amplitude(std::span<const float> held, std::span<float> squared) const {
+    CROSSWEEP_EXPECT(held.size() == squared.size());
+    to_siemens_kernel(held.data(), window_.min_S, siemens_per_digit_, squared.data(), held.size());
+    read_noise_.amplitude(squared, squared);
+    square_kernel(squared.data(), 1.0F / siemens_per_digit_, squared.size());
+}
+
+Cells make_cells(linalg::Role role, const OperandParams& operand, const CrossbarParams& crossbar,
+                 const transform::TransformParams& transform) {
+    const float full_code = Codebook(crossbar.weight_levels).largest;
+    const auto layout = [&](float largest_code) {
+        return cell_layout(operand.fidelity, crossbar.mapping, operand.device.bits_per_cell, largest_code,
+                           full_code);
+    };
+    if (!linalg::is_written(role)) {
+        return {
+            operand.device, device::Storage::stationary, {}, layout(full_code), crossbar.wire_resistance_ohm};
+    }
+    const float largest_code =
+        largest_written_code(crossbar, transform, device::conductance_window(operand.device));
+    return {operand.device,
+            device::Storage::written,
+            {transform.write_verify_iterations, transform.write_verify_tolerance},
+            layout(largest_code),
+            crossbar.wire_resistance_ohm};
+}
+
+}  // namespace crossweep::crossbar

@@ -1,0 +1,224 @@
+#include "crossweep/crossbar/crossbar_engine.hpp"
+
+#include <algorithm>
+#include <new>
+
+#include "crossweep/core/error.hpp"
+#include "crossweep/crossbar/read_law.hpp"
+#include "crossweep/linalg/gaussian.hpp"
+#include "crossweep/linalg/gemm.hpp"
+#include "crossweep/transform/operand_transform.hpp"
+
+namespace crossweep::crossbar {
+
+using Eigen::Index;
+using linalg::columns_of;
+using linalg::const_view;
+using linalg::ConstMatrixView;
+using linalg::MatrixView;
+using linalg::Role;
+using linalg::row_of;
+
+namespace {
+
+/// Draws of attention products are named by head and token.
+std::uint32_t row_of_head(std::size_t head, Index tokens) {
+    if (tokens > 65536 || head >= 65536)
+        throw InternalError("more than 65536 tokens or heads: outside the random stream");
+    return static_cast<std::uint32_t>(head) << 16;
+}
+
+}  // namespace
+
+CrossbarEngine::CrossbarEngine(std::span<const linalg::StationaryWeight> weights,
+                               std::span<const ProgrammedWeight> programmed, const EngineParams& params,
+                               StreamKey key)
+    : weights_(weights), programmed_(programmed), params_(params), key_(key), inputs_(params.crossbar) {
+    for (std::size_t i = 0; i < linalg::role_count; ++i) {
+        const Role role = static_cast<Role>(i);
+        if (is_digital(role)) continue;
+        cells_[i] = make_cells(role, operand(role), params_.crossbar, params_.transform);
+    }
+    for (std::size_t weight = 0; weight < weights_.size(); ++weight) {
+        auto& adc = adc_.emplace_back(weights_[weight].parts);
+        for (std::size_t part = 0; part < adc.size(); ++part) {
+            const auto* circuit = std::get_if<CircuitMatrix>(&programmed_[weight][part]);
+            if (circuit == nullptr) continue;
+            adc[part] = make_adc(role_of_part(weights_[weight], part), weights_[weight].layer,
+                                 static_cast<Index>(circuit->input_edges.size()) - 1, circuit->outputs);
+        }
+    }
+}
+
+AdcBank CrossbarEngine::make_adc(Role role, LayerId layer, Index row_tiles, Index outputs) const {
+    return {params_.crossbar,
+            cells_[static_cast<std::size_t>(role)]->layout(),
+            params_.adc_ranges,
+            {key_, layer, role, row_tiles, outputs}};
+}
+
+void CrossbarEngine::begin_image(ImageId image) {
+    image_draw_ = image.value() + 1;
+}
+
+ReadDraws CrossbarEngine::draws(NoiseSite site, LayerId layer, Role role, std::uint32_t first_row) const {
+    return {key_, site, layer, role, image_draw_, first_row};
+}
+
+void CrossbarEngine::multiply(std::size_t weight, const ConstMatrixView& x, MatrixView y) {
+    const linalg::StationaryWeight& stationary = weights_[weight];
+    const Index outputs = y.cols() / static_cast<Index>(stationary.parts);
+    bool converted = false;
+    for (std::size_t part = 0; part < stationary.parts; ++part) {
+        const Role role = role_of_part(stationary, part);
+        MatrixView product = columns_of(y, static_cast<Index>(part) * outputs, outputs);
+        if (is_digital(role)) {
+            linalg::multiply_transposed(x, part_of(stationary, part), product);
+            continue;
+        }
+        if (!converted) inputs_.convert(x, InputSign::both);
+        converted = true;
+        const ReadDraws reads = draws(NoiseSite::product_read, stationary.layer, role);
+        const StoredMatrix& stored = programmed_[weight][part];
+        if (const auto* circuit = std::get_if<CircuitMatrix>(&stored)) {
+            multiply_circuit(role, *circuit, *adc_[weight][part], {0, x.cols(), 0, outputs}, reads, product);
+        } else {
+            const LinearMatrix& linear = std::get<LinearMatrix>(stored);
+            multiply_linear(role,
+                            {const_view(linear.mean), const_view(linear.squared_amplitude),
+                             Orientation::outputs_by_inputs},
+                            reads, product);
+        }
+    }
+}
+
+void CrossbarEngine::write(LayerId layer, std::size_t heads, const ConstMatrixView& keys,
+                           const ConstMatrixView& values) {
+    keys_.layer = values_.layer = layer;
+    store_written(heads, keys, keys_);
+    store_written(heads, values, values_);
+}
+
+void CrossbarEngine::store_written(std::size_t heads, const ConstMatrixView& values, Written& written) {
+    new (&written.exact) ConstMatrixView(values);
+    if (is_digital(written.role)) return;
+    const Index head_width = values.cols() / static_cast<Index>(heads);
+    const OperandParams& params = operand(written.role);
+    map_written(params_.crossbar, params_.transform, device::conductance_window(params.device), written.role,
+                values, head_width, written.mapped);
+    const ArrayGrid grid = grid_of_written(params_.crossbar, written.role, values.cols(), head_width);
+    const CellIdentity identity{key_, written.layer, written.role, image_draw_};
+    if (params.fidelity == Fidelity::circuit) {
+        store(written.mapped, grid, identity, cells(written.role), written.circuit);
+        written.adc = &adc_of(written);
+    } else {
+        store(written.mapped, grid, identity, cells(written.role), written.linear);
+    }
+}
+
+const AdcBank& CrossbarEngine::adc_of(const Written& written) {
+    const auto row_tiles = static_cast<Index>(written.circuit.input_edges.size()) - 1;
+    const auto key = std::tuple(written.role, written.layer, row_tiles, written.circuit.outputs);
+    auto found = written_adc_.find(key);
+    if (found == written_adc_.end()) {
+        found = written_adc_
+                    .emplace(key, make_adc(written.role, written.layer, row_tiles, written.circuit.outputs))
+                    .first;
+    }
+    return found->second;
+}
+
+void CrossbarEngine::read_keys(std::size_t head, const ConstMatrixView& queries, MatrixView scores) {
+    const Index width = queries.cols(), first = static_cast<Index>(head) * width;
+    if (is_digital(keys_.role)) {
+        linalg::multiply_transposed(queries, columns_of(keys_.exact, first, width), scores);
+        return;
+    }
+    inputs_.convert(queries, InputSign::both);
+    const ReadDraws reads =
+        draws(NoiseSite::score_read, keys_.layer, keys_.role, row_of_head(head, scores.rows()));
+    if (operand(keys_.role).fidelity == Fidelity::circuit) {
+        multiply_circuit(keys_.role, keys_.circuit, *keys_.adc, {first, width, 0, scores.cols()}, reads,
+                         scores);
+    } else {
+        multiply_linear(keys_.role,
+                        part_of_written(keys_.linear, first, width, Orientation::outputs_by_inputs), reads,
+                        scores);
+    }
+}
+
+void CrossbarEngine::read_values(std::size_t head, const ConstMatrixView& probabilities, MatrixView context) {
+    const Index width = context.cols(), first = static_cast<Index>(head) * width;
+    if (is_digital(values_.role)) {
+        linalg::multiply(probabilities, columns_of(values_.exact, first, width), context);
+        return;
+    }
+    inputs_.convert(probabilities, InputSign::not_negative);
+    const ReadDraws reads =
+        draws(NoiseSite::context_read, values_.layer, values_.role, row_of_head(head, context.rows()));
+    if (operand(values_.role).fidelity == Fidelity::circuit) {
+        multiply_circuit(values_.role, values_.circuit, *values_.adc, {0, probabilities.cols(), first, width},
+                         reads, context);
+    } else {
+        multiply_linear(values_.role,
+                        part_of_written(values_.linear, first, width, Orientation::inputs_by_outputs), reads,
+                        context);
+    }
+}
+
+CrossbarEngine::LinearPart CrossbarEngine::part_of_written(const LinearMatrix& linear, Index first,
+                                                           Index width, Orientation orientation) {
+    const bool noisy_reads = linear.squared_amplitude.size() > 0;
+    return {columns_of(linear.mean, first, width),
+            columns_of(noisy_reads ? linear.squared_amplitude : linear.mean, first, width), orientation};
+}
+
+void CrossbarEngine::multiply_linear(Role role, const LinearPart& part, const ReadDraws& reads,
+                                     MatrixView y) {
+    const auto product = [&](const ConstMatrixView& x, const ConstMatrixView& w, MatrixView out) {
+        if (part.orientation == Orientation::outputs_by_inputs) {
+            linalg::multiply_transposed(x, w, out);
+        } else {
+            linalg::multiply(x, w, out);
+        }
+    };
+    product(inputs_.values(), part.mean, y);
+    const float sigma = cells(role).read_sigma();
+    if (sigma == 0) return;
+    MatrixView squares = squares_.shaped(y.rows(), y.cols());
+    const bool by_cycles = operand(role).fidelity == Fidelity::sliced;
+    product(by_cycles ? inputs_.cycle_energies() : inputs_.squares(), part.squared_amplitude, squares);
+    normal_.resize(static_cast<std::size_t>(y.cols()));
+    for (Index row = 0; row < y.rows(); ++row) {
+        linalg::fill_normal(reads.key, reads.identity(row), normal_);
+        add_read_noise(row_of(y, row), row_of(squares, row), normal_, sigma);
+    }
+}
+
+void CrossbarEngine::multiply_circuit(Role role, const CircuitMatrix& matrix, const AdcBank& adc,
+                                      const Region& region, const ReadDraws& reads, MatrixView y) {
+    ColumnReaders readers{&adc, std::nullopt, nullptr};
+    if (cells(role).read_sigma() > 0) readers.draws = reads;
+    if (params_.histograms != nullptr) {
+        const AdcRanges::Key key{reads.layer.value(), static_cast<std::uint32_t>(role)};
+        const double full = full_range(params_.crossbar, cells(role).layout().largest_digit);
+        readers.histogram = &params_.histograms->try_emplace(key, full).first->second;
+    }
+    circuit_.multiply(matrix, cells(role), inputs_, region, readers, y);
+}
+
+bool draws_per_chip(const OperandTable& operands, const CrossbarParams& crossbar) {
+    for (std::size_t i = 0; i < operands.size(); ++i) {
+        const OperandParams& operand = operands[i];
+        if (operand.fidelity == Fidelity::digital) continue;
+        const bool written = linalg::is_written(static_cast<Role>(i));
+        if (device::draws_per_chip(operand.device,
+                                   written ? device::Storage::written : device::Storage::stationary))
+            return true;
+        const bool converts = operand.fidelity == Fidelity::circuit && crossbar.adc_bits > 0;
+        if (converts && (crossbar.adc_gain_sigma > 0 || crossbar.adc_offset_sigma > 0)) return true;
+    }
+    return false;
+}
+
+}  // namespace crossweep::crossbar

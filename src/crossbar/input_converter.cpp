@@ -1,0 +1,163 @@
+#include "crossweep/crossbar/input_converter.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <new>
+
+#include "crossweep/core/error.hpp"
+#include "crossweep/core/multiversion.hpp"
+#include "crossweep/crossbar/read_law.hpp"
+#include "crossweep/linalg/quantise.hpp"
+
+namespace crossweep::crossbar {
+
+using Eigen::Index;
+using linalg::const_view;
+using linalg::ConstMatrixView;
+using linalg::MatrixView;
+using linalg::row_of;
+
+namespace {
+
+CROSSWEEP_MULTIVERSION
+void digit_kernel(const float* __restrict code, std::int32_t sign, std::int32_t floor,
+                  std::uint32_t lowest_bit, std::int32_t largest_digit, float* __restrict digit,
+                  std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::int32_t signed_code = sign * static_cast<std::int32_t>(code[i]);
+        const std::int32_t kept = signed_code > floor ? signed_code : floor;
+        digit[i] = static_cast<float>((kept >> lowest_bit) & largest_digit);
+    }
+}
+
+std::int32_t sign_of(const Cycle& cycle) {
+    return cycle.of == Cycle::Of::negative_magnitude ? -1 : 1;
+}
+
+/// Least value that is cut into digits.
+std::int32_t floor_of(const Cycle& cycle) {
+    return cycle.of == Cycle::Of::code ? std::numeric_limits<std::int32_t>::min() : 0;
+}
+
+}  // namespace
+
+std::vector<Cycle> input_cycles(const CrossbarParams& params, InputSign sign) {
+    CROSSWEEP_EXPECT(params.input_bits >= 2 && params.dac_bits >= 1);
+    const std::uint32_t magnitude_bits = params.input_bits - 1;
+    std::vector<Cycle> cycles;
+    const auto add_digits = [&](Cycle::Of of, float weight) {
+        for (std::uint32_t bit = 0; bit < magnitude_bits; bit += params.dac_bits) {
+            const std::uint32_t bits = std::min(params.dac_bits, magnitude_bits - bit);
+            cycles.push_back(
+                {of, bit, (std::int32_t{1} << bits) - 1, weight * static_cast<float>(1U << bit)});
+        }
+    };
+    if (sign == InputSign::not_negative) {
+        add_digits(Cycle::Of::positive_magnitude, 1);
+    } else if (params.input_encoding == InputEncoding::twos_complement) {
+        cycles.push_back({Cycle::Of::code, magnitude_bits, 1, -static_cast<float>(1U << magnitude_bits)});
+        add_digits(Cycle::Of::code, 1);
+    } else {
+        add_digits(Cycle::Of::positive_magnitude, 1);
+        add_digits(Cycle::Of::negative_magnitude, -1);
+    }
+    return cycles;
+}
+
+std::int32_t digit_of(std::int32_t code, const Cycle& cycle) {
+    return (std::max(sign_of(cycle) * code, floor_of(cycle)) >> cycle.lowest_bit) & cycle.largest_digit;
+}
+
+InputConverter::InputConverter(const CrossbarParams& params)
+    : params_(params),
+      largest_code_(params.input_bits == 0 ? 0 : (std::int32_t{1} << (params.input_bits - 1)) - 1) {
+    if (largest_code_ == 0) return;
+    signed_ = make_encoding(InputSign::both);
+    unsigned_ = make_encoding(InputSign::not_negative);
+}
+
+InputConverter::Encoding InputConverter::make_encoding(InputSign sign) const {
+    Encoding encoding{input_cycles(params_, sign), {}};
+    for (std::int32_t code = -largest_code_; code <= largest_code_; ++code) {
+        float energy = 0;
+        for (const Cycle& cycle : encoding.cycles) {
+            const float applied = cycle.weight * static_cast<float>(digit_of(code, cycle));
+            energy += applied * applied;
+        }
+        encoding.energies.push_back(energy);
+    }
+    return encoding;
+}
+
+void InputConverter::convert(const ConstMatrixView& x, InputSign sign) {
+    sign_ = sign;
+    has_squares_ = has_energies_ = has_digits_ = has_squared_digits_ = false;
+    if (largest_code_ == 0) {
+        new (&values_) ConstMatrixView(x);  // an Eigen::Map is pointed elsewhere by constructing it anew
+        return;
+    }
+    MatrixView codes = codes_.shaped(x.rows(), x.cols()), values = quantised_.shaped(x.rows(), x.cols());
+    steps_.resize(static_cast<std::size_t>(x.rows()));
+    const bool per_token = params_.input_scale == InputScale::token;
+    const float largest_of_all = per_token ? 0 : linalg::largest_magnitude(x);
+    for (Index row = 0; row < x.rows(); ++row) {
+        const auto input = row_of(x, row);
+        const float largest = per_token ? linalg::largest_magnitude(input) : largest_of_all;
+        const float step =
+            linalg::quantise(input, largest, params_.input_bits, row_of(codes, row), row_of(values, row));
+        // Digits are cut from whole numbers; that an input is not finite shows in values and step.
+        if (!std::isfinite(step)) codes.row(row).setZero();
+        steps_[static_cast<std::size_t>(row)] = step;
+    }
+    new (&values_) ConstMatrixView(const_view(values));
+}
+
+ConstMatrixView InputConverter::squares() {
+    MatrixView squares = squares_.shaped(values_.rows(), values_.cols());
+    if (!has_squares_) square(values_, squares);
+    has_squares_ = true;
+    return const_view(squares);
+}
+
+ConstMatrixView InputConverter::cycle_energies() {
+    if (largest_code_ == 0) return squares();
+    MatrixView energies = energies_.shaped(values_.rows(), values_.cols());
+    const float* energy_of = in_force().energies.data() + largest_code_;
+    for (Index row = 0; row < values_.rows() && !has_energies_; ++row) {
+        const float step = steps_[static_cast<std::size_t>(row)];
+        const auto code = row_of(codes(), row);
+        const auto out = row_of(energies, row);
+        for (std::size_t i = 0; i < code.size(); ++i)
+            out[i] = step * step * energy_of[static_cast<std::int32_t>(code[i])];
+    }
+    has_energies_ = true;
+    return const_view(energies);
+}
+
+ConstMatrixView InputConverter::digits() {
+    CROSSWEEP_EXPECT(largest_code_ > 0);
+    const auto cycle_count = static_cast<Index>(cycles().size());
+    MatrixView digits = digits_.shaped(values_.rows() * cycle_count, values_.cols());
+    for (Index row = 0; row < values_.rows() && !has_digits_; ++row) {
+        const auto code = row_of(codes(), row);
+        for (Index c = 0; c < cycle_count; ++c) {
+            const Cycle& cycle = cycles()[static_cast<std::size_t>(c)];
+            digit_kernel(code.data(), sign_of(cycle), floor_of(cycle), cycle.lowest_bit, cycle.largest_digit,
+                         row_of(digits, row * cycle_count + c).data(), code.size());
+        }
+    }
+    has_digits_ = true;
+    return const_view(digits);
+}
+
+ConstMatrixView InputConverter::squared_digits() {
+    if (params_.dac_bits == 1) return digits();
+    const ConstMatrixView applied = digits();
+    MatrixView squared = squared_digits_.shaped(applied.rows(), applied.cols());
+    if (!has_squared_digits_) square(applied, squared);
+    has_squared_digits_ = true;
+    return const_view(squared);
+}
+
+}  // namespace crossweep::crossbar

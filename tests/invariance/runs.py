@@ -1,0 +1,31 @@
+"""Running a study and naming what came of it."""
+
+import re
+from pathlib import Path
+
+from tiny_study import crossweep
+
+
+def run(study, directory, *options, ranks=0):
+    return crossweep("run", study, "--out", directory, *options, ranks=ranks)
+
+
+def content_hash(directory):
+    """What `merge` prints, which also checks that the study is complete."""
+    merged = crossweep("merge", directory)
+    assert merged.returncode == 0, merged.stderr
+    return re.search(r"^content_hash: ([0-9a-f]{32})$", merged.stdout, re.MULTILINE)[1]
+
+
+def descendants(pid):
+    """The processes that `pid` has started, and theirs."""
+    parent_of = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent_of[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # ended meanwhile
+    found = [pid]
+    for one in found:
+        found.extend(child for child, parent in parent_of.items() if parent == one)
+    return found[1:]
