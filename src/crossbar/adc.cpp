@@ -4,6 +4,7 @@
 
 #include "crossweep/core/error.hpp"
 #include "crossweep/core/multiversion.hpp"
+#include "crossweep/core/rounding.hpp"
 #include "crossweep/linalg/gaussian.hpp"
 
 namespace crossweep::crossbar {
@@ -17,11 +18,10 @@ CROSSWEEP_MULTIVERSION
 void convert_kernel(const float* __restrict sum, const float* __restrict gain, const float* __restrict offset,
                     float inverse_step, float largest, double weight, double* __restrict out,
                     std::size_t columns) {
-    constexpr float magic = 12582912.0F;  // adding and subtracting 1.5 * 2^23 rounds to the nearest integer
     for (std::size_t j = 0; j < columns; ++j) {
         const float level = sum[j] * inverse_step * gain[j] + offset[j];
         const float raised = level < 0.0F ? 0.0F : level;
-        const float code = ((raised > largest ? largest : raised) + magic) - magic;
+        const float code = ((raised > largest ? largest : raised) + rounding_shift) - rounding_shift;
         out[j] += weight * static_cast<double>(code);
     }
 }
@@ -29,11 +29,10 @@ void convert_kernel(const float* __restrict sum, const float* __restrict gain, c
 CROSSWEEP_MULTIVERSION
 void convert_without_errors_kernel(const float* __restrict sum, float inverse_step, float largest,
                                    double weight, double* __restrict out, std::size_t columns) {
-    constexpr float magic = 12582912.0F;
     for (std::size_t j = 0; j < columns; ++j) {
         const float level = sum[j] * inverse_step;
         const float raised = level < 0.0F ? 0.0F : level;
-        const float code = ((raised > largest ? largest : raised) + magic) - magic;
+        const float code = ((raised > largest ? largest : raised) + rounding_shift) - rounding_shift;
         out[j] += weight * static_cast<double>(code);
     }
 }

@@ -6,6 +6,7 @@
 
 #include "crossweep/core/error.hpp"
 #include "crossweep/core/multiversion.hpp"
+#include "crossweep/core/rounding.hpp"
 #include "crossweep/linalg/quantise.hpp"
 
 namespace crossweep::crossbar {
@@ -21,8 +22,6 @@ void conductance_kernel(const float* __restrict w, const float* __restrict inver
                         float* __restrict g, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) g[i] = min + span * (std::fabs(w[i]) * inverse[i]);
 }
-
-constexpr float magic = 12582912.0F;  // 1.5 * 2^23: adding and subtracting it rounds to an integer
 
 CROSSWEEP_MULTIVERSION
 void weight_code_kernel(const float* __restrict w, const float* __restrict inverse, float largest,
@@ -43,15 +42,15 @@ void conductance_code_kernel(const float* __restrict g, float min, float factor,
 void to_code(std::span<const float> weight, std::span<const float> inverse_scale, const Codebook& codebook,
              std::span<float> code) {
     CROSSWEEP_EXPECT(weight.size() == inverse_scale.size() && weight.size() == code.size());
-    weight_code_kernel(weight.data(), inverse_scale.data(), codebook.largest, codebook.rounds ? magic : 0.0F,
-                       code.data(), code.size());
+    weight_code_kernel(weight.data(), inverse_scale.data(), codebook.largest,
+                       codebook.rounds ? rounding_shift : 0.0F, code.data(), code.size());
 }
 
 void to_code(std::span<const float> conductance_S, ConductanceWindow window, const Codebook& codebook,
              std::span<float> code) {
     CROSSWEEP_EXPECT(conductance_S.size() == code.size());
     conductance_code_kernel(conductance_S.data(), window.min_S, codebook.largest / window.span_S(),
-                            codebook.rounds ? magic : 0.0F, code.data(), code.size());
+                            codebook.rounds ? rounding_shift : 0.0F, code.data(), code.size());
 }
 
 void to_conductance(std::span<const float> weight, std::span<const float> inverse_scale,

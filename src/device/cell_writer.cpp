@@ -7,6 +7,7 @@
 
 #include "crossweep/core/error.hpp"
 #include "crossweep/core/multiversion.hpp"
+#include "crossweep/core/rounding.hpp"
 #include "crossweep/core/statistics.hpp"
 #include "crossweep/linalg/gaussian.hpp"
 
@@ -17,11 +18,9 @@ namespace {
 
 CROSSWEEP_MULTIVERSION
 void level_kernel(float* g, float min, float max, float last, std::size_t count) {
-    // Adding and taking away 1.5 2^23 rounds to the nearest whole number, on every instruction set.
-    constexpr float rounder = 12582912.0F;
     const float levels_per_S = last / (max - min);
     for (std::size_t i = 0; i < count; ++i) {
-        const float level = ((g[i] - min) * levels_per_S + rounder) - rounder;
+        const float level = ((g[i] - min) * levels_per_S + rounding_shift) - rounding_shift;
         const float raised = level < 0.0F ? 0.0F : level;
         const float fraction = (raised > last ? last : raised) / last;
         g[i] = (1.0F - fraction) * min + fraction * max;  // the outer levels are G_min and G_max exactly
@@ -77,13 +76,12 @@ void stick_kernel(float* __restrict g, const float* __restrict normal, float low
 CROSSWEEP_MULTIVERSION
 void drift_kernel(float* __restrict g, const float* __restrict normal, float exponent, float sigma,
                   float halvings, std::size_t count) {
-    constexpr float rounder = 12582912.0F;
     for (std::size_t i = 0; i < count; ++i) {
         const float drawn = exponent + sigma * normal[i];
         const float power = (drawn < 0.0F ? 0.0F : drawn) * halvings;
         const float bounded = power > 120.0F ? 120.0F : power;
-        const float rounded = bounded + rounder;
-        const float x = (rounded - rounder) - bounded;
+        const float rounded = bounded + rounding_shift;
+        const float x = (rounded - rounding_shift) - bounded;
         float p = 1.525273380406e-5F;
         p = p * x + 1.540353039338e-4F;
         p = p * x + 1.333355814643e-3F;
@@ -93,7 +91,7 @@ void drift_kernel(float* __restrict g, const float* __restrict normal, float exp
         p = p * x + 6.931471805599e-1F;
         p = p * x + 1.0F;
         const std::uint32_t whole =
-            std::bit_cast<std::uint32_t>(rounded) - std::bit_cast<std::uint32_t>(rounder);
+            std::bit_cast<std::uint32_t>(rounded) - std::bit_cast<std::uint32_t>(rounding_shift);
         g[i] *= p * std::bit_cast<float>((127U - whole) << 23);
     }
 }

@@ -7,6 +7,7 @@
 
 #include "crossweep/core/error.hpp"
 #include "crossweep/core/multiversion.hpp"
+#include "crossweep/core/rounding.hpp"
 
 namespace crossweep::linalg {
 namespace {
@@ -26,10 +27,8 @@ float largest_kernel(const float* x, std::size_t count) {
 CROSSWEEP_MULTIVERSION
 void quantise_kernel(const float* __restrict x, float inverse_step, float step, float* __restrict code,
                      float* __restrict y, std::size_t count) {
-    // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer, ties to even, for |x| < 2^22.
-    constexpr float magic = 12582912.0F;
     for (std::size_t i = 0; i < count; ++i) {
-        code[i] = (x[i] * inverse_step + magic) - magic;
+        code[i] = (x[i] * inverse_step + rounding_shift) - rounding_shift;
         y[i] = code[i] * step;
     }
 }
