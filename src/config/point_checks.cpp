@@ -133,27 +133,26 @@ void check_digits(const PerOperand<OperandInForce>& operands, const crossbar::Cr
 }
 
 void check_clip(const Settings& settings, const OperandInForce& operand, const Complain& complain) {
-    const double alpha = settings.transforms.at(settings.transform).alpha;
-    const double beta = settings.transforms.at(settings.transform).beta;
+    const transform::TransformParams& clip = settings.transforms.at(settings.transform);
     const double ratio = operand.device->on_off_ratio;
-    if (alpha >= ratio - 1) {
-        const auto alpha_path =
-            join_path(std::array<std::string, 3>{"transforms", settings.transform, "alpha"});
-        const auto at = device_path(*operand.device_name, "on_off_ratio");
+    const auto ratio_path = device_path(*operand.device_name, "on_off_ratio");
+    const auto clip_path = [&](const char* key) {
+        return join_path(std::array<std::string, 3>{"transforms", settings.transform, key});
+    };
+    if (const auto path = clip_path("alpha"); clip.alpha >= ratio - 1) {
         report(
-            complain, {alpha_path, at},
+            complain, {path, ratio_path},
             fmt::format("{} = {} leaves nothing above G_min at {} = {} (it must be below the ratio less 1). "
                         "Lower it.",
-                        alpha_path, alpha, at, ratio));
+                        path, clip.alpha, ratio_path, ratio));
     }
-    if (beta * ratio >= 1 - rounding) return;
-    const auto path = join_path(std::array<std::string, 3>{"transforms", settings.transform, "beta"});
-    const auto ratio_path = device_path(*operand.device_name, "on_off_ratio");
-    report(
-        complain, {path, ratio_path},
-        fmt::format("{} = {} clips below G_min at {} = {} (their product must be at least 1). Raise one of "
-                    "them.",
-                    path, beta, ratio_path, ratio));
+    if (const auto path = clip_path("beta"); clip.beta * ratio < 1 - rounding) {
+        report(
+            complain, {path, ratio_path},
+            fmt::format("{} = {} clips below G_min at {} = {} (their product must be at least 1). Raise one "
+                        "of them.",
+                        path, clip.beta, ratio_path, ratio));
+    }
 }
 
 }  // namespace

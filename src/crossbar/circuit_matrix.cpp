@@ -6,7 +6,6 @@
 #include "crossweep/core/multiversion.hpp"
 #include "crossweep/crossbar/read_law.hpp"
 #include "crossweep/linalg/gaussian.hpp"
-#include "crossweep/linalg/gemm.hpp"
 
 namespace crossweep::crossbar {
 
@@ -71,12 +70,8 @@ struct CircuitMultiplier::Array {
     /// y = rows [first, first + y.rows()) of `digits` times `cells`.
     void multiply(const ConstMatrixView& digits, Index first, const ConstMatrixView& cell,
                   MatrixView y) const {
-        const ConstMatrixView x = block(digits, first, y.rows(), first_digit, input_count);
-        if (by_outputs()) {
-            linalg::multiply_transposed(x, cell, y);
-        } else {
-            linalg::multiply(x, cell, y);
-        }
+        crossbar::multiply(matrix.grid.orientation, block(digits, first, y.rows(), first_digit, input_count),
+                           cell, y);
     }
 };
 

@@ -1,13 +1,11 @@
 #include "crossweep/crossbar/crossbar_engine.hpp"
 
-#include <algorithm>
 #include <new>
 
 #include "crossweep/core/error.hpp"
 #include "crossweep/crossbar/read_law.hpp"
 #include "crossweep/linalg/gaussian.hpp"
 #include "crossweep/linalg/gemm.hpp"
-#include "crossweep/transform/operand_transform.hpp"
 
 namespace crossweep::crossbar {
 
@@ -135,16 +133,7 @@ void CrossbarEngine::read_keys(std::size_t head, const ConstMatrixView& queries,
         return;
     }
     inputs_.convert(queries, InputSign::both);
-    const ReadDraws reads =
-        draws(NoiseSite::score_read, keys_.layer, keys_.role, row_of_head(head, scores.rows()));
-    if (operand(keys_.role).fidelity == Fidelity::circuit) {
-        multiply_circuit(keys_.role, keys_.circuit, *keys_.adc, {first, width, 0, scores.cols()}, reads,
-                         scores);
-    } else {
-        multiply_linear(keys_.role,
-                        part_of_written(keys_.linear, first, width, Orientation::outputs_by_inputs), reads,
-                        scores);
-    }
+    read_written(keys_, NoiseSite::score_read, head, {first, width, 0, scores.cols()}, scores);
 }
 
 void CrossbarEngine::read_values(std::size_t head, const ConstMatrixView& probabilities, MatrixView context) {
@@ -154,40 +143,37 @@ void CrossbarEngine::read_values(std::size_t head, const ConstMatrixView& probab
         return;
     }
     inputs_.convert(probabilities, InputSign::not_negative);
-    const ReadDraws reads =
-        draws(NoiseSite::context_read, values_.layer, values_.role, row_of_head(head, context.rows()));
-    if (operand(values_.role).fidelity == Fidelity::circuit) {
-        multiply_circuit(values_.role, values_.circuit, *values_.adc, {0, probabilities.cols(), first, width},
-                         reads, context);
-    } else {
-        multiply_linear(values_.role,
-                        part_of_written(values_.linear, first, width, Orientation::inputs_by_outputs), reads,
-                        context);
-    }
+    read_written(values_, NoiseSite::context_read, head, {0, probabilities.cols(), first, width}, context);
 }
 
-CrossbarEngine::LinearPart CrossbarEngine::part_of_written(const LinearMatrix& linear, Index first,
-                                                           Index width, Orientation orientation) {
+void CrossbarEngine::read_written(const Written& written, NoiseSite site, std::size_t head,
+                                  const Region& region, MatrixView y) {
+    const ReadDraws reads = draws(site, written.layer, written.role, row_of_head(head, y.rows()));
+    if (operand(written.role).fidelity == Fidelity::circuit) {
+        multiply_circuit(written.role, written.circuit, *written.adc, region, reads, y);
+        return;
+    }
+    const bool keys = written.role == Role::written_keys;
+    const Index first = keys ? region.first_input : region.first_output;
+    const Index width = keys ? region.inputs : region.outputs;
+    const LinearMatrix& linear = written.linear;
     const bool noisy_reads = linear.squared_amplitude.size() > 0;
-    return {columns_of(linear.mean, first, width),
-            columns_of(noisy_reads ? linear.squared_amplitude : linear.mean, first, width), orientation};
+    multiply_linear(written.role,
+                    {columns_of(linear.mean, first, width),
+                     columns_of(noisy_reads ? linear.squared_amplitude : linear.mean, first, width),
+                     keys ? Orientation::outputs_by_inputs : Orientation::inputs_by_outputs},
+                    reads, y);
 }
 
 void CrossbarEngine::multiply_linear(Role role, const LinearPart& part, const ReadDraws& reads,
                                      MatrixView y) {
-    const auto product = [&](const ConstMatrixView& x, const ConstMatrixView& w, MatrixView out) {
-        if (part.orientation == Orientation::outputs_by_inputs) {
-            linalg::multiply_transposed(x, w, out);
-        } else {
-            linalg::multiply(x, w, out);
-        }
-    };
-    product(inputs_.values(), part.mean, y);
+    crossbar::multiply(part.orientation, inputs_.values(), part.mean, y);
     const float sigma = cells(role).read_sigma();
     if (sigma == 0) return;
     MatrixView squares = squares_.shaped(y.rows(), y.cols());
     const bool by_cycles = operand(role).fidelity == Fidelity::sliced;
-    product(by_cycles ? inputs_.cycle_energies() : inputs_.squares(), part.squared_amplitude, squares);
+    crossbar::multiply(part.orientation, by_cycles ? inputs_.cycle_energies() : inputs_.squares(),
+                       part.squared_amplitude, squares);
     normal_.resize(static_cast<std::size_t>(y.cols()));
     for (Index row = 0; row < y.rows(); ++row) {
         linalg::fill_normal(reads.key, reads.identity(row), normal_);

@@ -73,21 +73,23 @@ InputConverter::InputConverter(const CrossbarParams& params)
     : params_(params),
       largest_code_(params.input_bits == 0 ? 0 : (std::int32_t{1} << (params.input_bits - 1)) - 1) {
     if (largest_code_ == 0) return;
-    signed_ = make_encoding(InputSign::both);
-    unsigned_ = make_encoding(InputSign::not_negative);
+    signed_.cycles = input_cycles(params_, InputSign::both);
+    unsigned_.cycles = input_cycles(params_, InputSign::not_negative);
 }
 
-InputConverter::Encoding InputConverter::make_encoding(InputSign sign) const {
-    Encoding encoding{input_cycles(params_, sign), {}};
-    for (std::int32_t code = -largest_code_; code <= largest_code_; ++code) {
-        float energy = 0;
-        for (const Cycle& cycle : encoding.cycles) {
-            const float applied = cycle.weight * static_cast<float>(digit_of(code, cycle));
-            energy += applied * applied;
+const float* InputConverter::energies_of_codes() {
+    Encoding& encoding = sign_ == InputSign::both ? signed_ : unsigned_;
+    if (encoding.energies.empty()) {
+        for (std::int32_t code = -largest_code_; code <= largest_code_; ++code) {
+            float energy = 0;
+            for (const Cycle& cycle : encoding.cycles) {
+                const float applied = cycle.weight * static_cast<float>(digit_of(code, cycle));
+                energy += applied * applied;
+            }
+            encoding.energies.push_back(energy);
         }
-        encoding.energies.push_back(energy);
     }
-    return encoding;
+    return encoding.energies.data() + largest_code_;
 }
 
 void InputConverter::convert(const ConstMatrixView& x, InputSign sign) {
@@ -123,7 +125,7 @@ ConstMatrixView InputConverter::squares() {
 ConstMatrixView InputConverter::cycle_energies() {
     if (largest_code_ == 0) return squares();
     MatrixView energies = energies_.shaped(values_.rows(), values_.cols());
-    const float* energy_of = in_force().energies.data() + largest_code_;
+    const float* energy_of = energies_of_codes();
     for (Index row = 0; row < values_.rows() && !has_energies_; ++row) {
         const float step = steps_[static_cast<std::size_t>(row)];
         const auto code = row_of(codes(), row);

@@ -26,13 +26,6 @@ crossbar::EngineParams ideal(const PointParams& point, crossbar::SumHistograms& 
     return params;
 }
 
-std::vector<crossbar::ProgrammedWeight> ideal_chip(const PointParams& point, const LoadedModel& model) {
-    crossbar::OperandTable operands = point.operands;
-    for (auto& operand : operands) operand.device = ideal_device(operand.device);
-    return crossbar::program_weights(model.network.stationary_weights(), operands,
-                                     ideal_crossbar(point.crossbar), StreamKey{});
-}
-
 }  // namespace
 
 bool needs_calibration(const PointParams& point) {
@@ -87,9 +80,10 @@ std::vector<std::uint32_t> calibration_images(const Experiment& experiment, std:
 Calibrator::Calibrator(const Experiment& experiment, PointId point)
     : experiment_(experiment),
       model_(experiment.model(experiment.reference_of(point))),
-      chip_(ideal_chip(experiment.params(point), model_)),
-      engine_(model_.network.stationary_weights(), chip_, ideal(experiment.params(point), histograms_),
-              StreamKey{}),
+      params_(ideal(experiment.params(point), histograms_)),
+      chip_(crossbar::program_weights(model_.network.stationary_weights(), params_.operands, params_.crossbar,
+                                      StreamKey{})),
+      engine_(model_.network.stationary_weights(), chip_, params_, StreamKey{}),
       logits_(model_.network.architecture().classes) {}
 
 void Calibrator::add(std::uint32_t image) {

@@ -59,8 +59,6 @@ class CrossbarEngine final : public linalg::MatmulEngine {
         Orientation orientation;
     };
 
-    static LinearPart part_of_written(const LinearMatrix& linear, Eigen::Index first, Eigen::Index width,
-                                      Orientation orientation);
     const OperandParams& operand(linalg::Role role) const {
         return params_.operands[static_cast<std::size_t>(role)];
     }
@@ -71,6 +69,9 @@ class CrossbarEngine final : public linalg::MatmulEngine {
     /// Converters stay where they are while operands come and go: they are made once per layer and shape.
     const AdcBank& adc_of(const Written& written);
     void store_written(std::size_t heads, const linalg::ConstMatrixView& values, Written& written);
+    /// Read the region of one head of K or V with the inputs converted last.
+    void read_written(const Written& written, NoiseSite site, std::size_t head, const Region& region,
+                      linalg::MatrixView y);
     void multiply_linear(linalg::Role role, const LinearPart& part, const ReadDraws& draws,
                          linalg::MatrixView y);
     void multiply_circuit(linalg::Role role, const CircuitMatrix& matrix, const AdcBank& adc,
@@ -83,7 +84,6 @@ class CrossbarEngine final : public linalg::MatmulEngine {
     StreamKey key_;
     std::array<std::optional<Cells>, linalg::role_count> cells_;  ///< of operands that are not digital
     std::vector<std::vector<std::optional<AdcBank>>> adc_;        ///< [weight][part], of circuit operands
-
     std::map<std::tuple<linalg::Role, LayerId, Eigen::Index, Eigen::Index>, AdcBank> written_adc_;
 
     std::uint32_t image_draw_ = 0;  ///< image index + 1: 0 is for the chip

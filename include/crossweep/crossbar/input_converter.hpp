@@ -55,7 +55,7 @@ class InputConverter {
     /// The digits' squares; the digits themselves if they are bits.
     linalg::ConstMatrixView squared_digits();
 
-    std::span<const Cycle> cycles() const { return in_force().cycles; }
+    std::span<const Cycle> cycles() const { return (sign_ == InputSign::both ? signed_ : unsigned_).cycles; }
     /// Codes [T, K], integers. Not for continuous inputs.
     linalg::ConstMatrixView codes() {
         return linalg::const_view(codes_.shaped(values_.rows(), values_.cols()));
@@ -68,8 +68,8 @@ class InputConverter {
         std::vector<Cycle> cycles;
         std::vector<float> energies;  ///< [code + largest code] sum over the cycles of (weight digit)^2
     };
-    Encoding make_encoding(InputSign sign) const;
-    const Encoding& in_force() const { return sign_ == InputSign::both ? signed_ : unsigned_; }
+    /// Energy of code 0, those of the other codes around it; made when they are first asked for.
+    const float* energies_of_codes();
 
     CrossbarParams params_;
     std::int32_t largest_code_ = 0;  ///< 0: continuous inputs

@@ -38,6 +38,7 @@ class Calibrator {
     const Experiment& experiment_;
     const LoadedModel& model_;
     crossbar::SumHistograms histograms_;
+    crossbar::EngineParams params_;
     std::vector<crossbar::ProgrammedWeight> chip_;
     crossbar::CrossbarEngine engine_;
     model::Activations activations_;
