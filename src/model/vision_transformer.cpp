@@ -36,31 +36,39 @@ std::uint64_t Architecture::multiply_accumulates() const {
     return depth * block + (tokens - 1) * width * channels * patch_size * patch_size + classes * width;
 }
 
-void VisionTransformer::forward(std::span<const float> image, linalg::MatmulEngine& engine,
+void VisionTransformer::forward(std::span<const Image> images, linalg::MatmulEngine& engine,
                                 Activations& activations, const AttentionObserver& observe,
-                                std::span<float> logits) const {
-    CROSSWEEP_EXPECT(logits.size() == architecture_.classes);
-    embed(image, engine, activations);
+                                linalg::MatrixView logits) const {
+    CROSSWEEP_EXPECT(logits.rows() == static_cast<Index>(images.size()) &&
+                     logits.cols() == static_cast<Index>(architecture_.classes));
+    auto& residual = activations.residual;
+    residual.resize(std::max(residual.size(), images.size()));
+    const auto for_every_image = [&](const auto& step) {
+        for (std::size_t i = 0; i < images.size(); ++i) {
+            engine.begin_image(images[i].id);
+            step(i);
+        }
+    };
+    for_every_image([&](std::size_t i) { embed(images[i].pixels, engine, activations, residual[i]); });
     for (std::size_t block = 0; block < architecture_.depth; ++block) {
-        attend(block, engine, activations, observe);
-        feed_forward(block, engine, activations);
+        const LayerId layer(static_cast<std::uint32_t>(block));
+        for_every_image([&](std::size_t i) {
+            attend(block, engine, activations, residual[i], [&](const ConstMatrixView& attention) {
+                if (observe) observe(i, layer, attention);
+            });
+            feed_forward(block, engine, activations, residual[i]);
+        });
     }
-    // Only the class token reaches the classifier.
-    const auto class_token = matrix_of(linalg::row_of(activations.residual, 0), 1, architecture_.width);
-    auto normalised = linalg::MatrixView(activations.normalised.data(), 1, class_token.cols(),
-                                         Eigen::OuterStride<>(class_token.cols()));
-    linalg::layer_norm(class_token, norm_.weight, norm_.bias, architecture_.layer_norm_epsilon, normalised);
-    const linalg::MatrixView output(logits.data(), 1, static_cast<Index>(logits.size()),
-                                    Eigen::OuterStride<>(static_cast<Index>(logits.size())));
-    engine.multiply(head_index(), const_view(normalised), output);
-    linalg::add_bias(output, head_bias_);
+    for_every_image([&](std::size_t i) {
+        classify(engine, activations, residual[i], linalg::row_of(logits, static_cast<Index>(i)));
+    });
 }
 
-void VisionTransformer::embed(std::span<const float> image, linalg::MatmulEngine& engine,
-                              Activations& activations) const {
+void VisionTransformer::embed(std::span<const float> pixels, linalg::MatmulEngine& engine,
+                              Activations& activations, linalg::Matrix& residual) const {
     const std::size_t side = architecture_.image_size, patch = architecture_.patch_size;
     const std::size_t per_side = side / patch, patch_inputs = architecture_.channels * patch * patch;
-    CROSSWEEP_EXPECT(image.size() == architecture_.channels * side * side);
+    CROSSWEEP_EXPECT(pixels.size() == architecture_.channels * side * side);
     activations.patches.resize(static_cast<Index>(per_side * per_side), static_cast<Index>(patch_inputs));
     // patches:[patch row and column, channel · row · column], the order of a convolution's weights
     for (std::size_t p = 0; p < per_side * per_side; ++p) {
@@ -68,24 +76,25 @@ void VisionTransformer::embed(std::span<const float> image, linalg::MatmulEngine
         const std::size_t corner = (p / per_side) * patch * side + (p % per_side) * patch;
         for (std::size_t channel = 0; channel < architecture_.channels; ++channel) {
             for (std::size_t row = 0; row < patch; ++row, to += patch) {
-                std::copy_n(image.data() + channel * side * side + corner + row * side, patch, to);
+                std::copy_n(pixels.data() + channel * side * side + corner + row * side, patch, to);
             }
         }
     }
     const auto tokens = static_cast<Index>(architecture_.tokens),
                width = static_cast<Index>(architecture_.width);
-    activations.residual.resize(tokens, width);
+    residual.resize(tokens, width);
     activations.normalised.resize(tokens, width);
-    const linalg::MatrixView patch_tokens(activations.residual.data() + width, tokens - 1, width,
+    const linalg::MatrixView patch_tokens(residual.data() + width, tokens - 1, width,
                                           Eigen::OuterStride<>(width));
     engine.multiply(embedding_index(), const_view(activations.patches), patch_tokens);
     linalg::add_bias(patch_tokens, patch_bias_);
-    std::copy(class_token_.begin(), class_token_.end(), activations.residual.data());
-    for (std::size_t i = 0; i < position_.size(); ++i) activations.residual.data()[i] += position_[i];
+    std::copy(class_token_.begin(), class_token_.end(), residual.data());
+    for (std::size_t i = 0; i < position_.size(); ++i) residual.data()[i] += position_[i];
 }
 
 void VisionTransformer::attend(std::size_t block, linalg::MatmulEngine& engine, Activations& activations,
-                               const AttentionObserver& observe) const {
+                               linalg::Matrix& residual,
+                               const std::function<void(const ConstMatrixView&)>& observe) const {
     const Block& layer = blocks_[block];
     const auto tokens = static_cast<Index>(architecture_.tokens),
                width = static_cast<Index>(architecture_.width);
@@ -95,13 +104,13 @@ void VisionTransformer::attend(std::size_t block, linalg::MatmulEngine& engine, 
     activations.attention.resize(tokens, width);
     activations.projected.resize(tokens, width);
 
-    linalg::layer_norm(const_view(activations.residual), layer.norm1.weight, layer.norm1.bias,
+    linalg::layer_norm(const_view(residual), layer.norm1.weight, layer.norm1.bias,
                        architecture_.layer_norm_epsilon, view(activations.normalised));
     engine.multiply(weight_index(block, linalg::Role::query), const_view(activations.normalised),
                     view(activations.qkv));
     linalg::add_bias(view(activations.qkv), layer.qkv_bias);
-    const LayerId id(static_cast<std::uint32_t>(block));
-    engine.write(id, architecture_.heads, const_view(columns_of(activations.qkv, width, width)),
+    engine.write(LayerId(static_cast<std::uint32_t>(block)), architecture_.heads,
+                 const_view(columns_of(activations.qkv, width, width)),
                  const_view(columns_of(activations.qkv, 2 * width, width)));
     const float scale = 1.0F / std::sqrt(static_cast<float>(head_width));
     for (std::size_t head = 0; head < architecture_.heads; ++head) {
@@ -112,26 +121,38 @@ void VisionTransformer::attend(std::size_t block, linalg::MatmulEngine& engine, 
         engine.read_values(head, const_view(activations.scores),
                            columns_of(activations.attention, first, head_width));
     }
-    if (observe) observe(id, const_view(activations.attention));
+    observe(const_view(activations.attention));
     engine.multiply(weight_index(block, linalg::Role::projection), const_view(activations.attention),
                     view(activations.projected));
-    linalg::add_to_residual(const_view(activations.projected), layer.projection_bias,
-                            view(activations.residual));
+    linalg::add_to_residual(const_view(activations.projected), layer.projection_bias, view(residual));
 }
 
 void VisionTransformer::feed_forward(std::size_t block, linalg::MatmulEngine& engine,
-                                     Activations& activations) const {
+                                     Activations& activations, linalg::Matrix& residual) const {
     const Block& layer = blocks_[block];
     activations.hidden.resize(static_cast<Index>(architecture_.tokens),
                               static_cast<Index>(architecture_.mlp_width));
-    linalg::layer_norm(const_view(activations.residual), layer.norm2.weight, layer.norm2.bias,
+    linalg::layer_norm(const_view(residual), layer.norm2.weight, layer.norm2.bias,
                        architecture_.layer_norm_epsilon, view(activations.normalised));
     engine.multiply(weight_index(block, linalg::Role::mlp_in), const_view(activations.normalised),
                     view(activations.hidden));
     linalg::add_bias_gelu(view(activations.hidden), layer.fc1_bias);
     engine.multiply(weight_index(block, linalg::Role::mlp_out), const_view(activations.hidden),
                     view(activations.projected));
-    linalg::add_to_residual(const_view(activations.projected), layer.fc2_bias, view(activations.residual));
+    linalg::add_to_residual(const_view(activations.projected), layer.fc2_bias, view(residual));
+}
+
+void VisionTransformer::classify(linalg::MatmulEngine& engine, Activations& activations,
+                                 const linalg::Matrix& residual, std::span<float> logits) const {
+    // Only the class token reaches the classifier.
+    const auto class_token = matrix_of(linalg::row_of(const_view(residual), 0), 1, architecture_.width);
+    auto normalised = linalg::MatrixView(activations.normalised.data(), 1, class_token.cols(),
+                                         Eigen::OuterStride<>(class_token.cols()));
+    linalg::layer_norm(class_token, norm_.weight, norm_.bias, architecture_.layer_norm_epsilon, normalised);
+    const linalg::MatrixView output(logits.data(), 1, static_cast<Index>(logits.size()),
+                                    Eigen::OuterStride<>(static_cast<Index>(logits.size())));
+    engine.multiply(head_index(), const_view(normalised), output);
+    linalg::add_bias(output, head_bias_);
 }
 
 }  // namespace crossweep::model

@@ -87,9 +87,11 @@ Calibrator::Calibrator(const Experiment& experiment, PointId point)
       logits_(model_.network.architecture().classes) {}
 
 void Calibrator::add(std::uint32_t image) {
-    engine_.begin_image(ImageId(image));
     experiment_.normalise(image, model_, pixels_);
-    model_.network.forward(pixels_, engine_, activations_, {}, logits_);
+    const auto classes = static_cast<Eigen::Index>(logits_.size());
+    const model::Image whole{ImageId(image), pixels_};
+    model_.network.forward(std::span(&whole, 1), engine_, activations_, {},
+                           linalg::MatrixView(logits_.data(), 1, classes, Eigen::OuterStride<>(classes)));
     if (std::all_of(logits_.begin(), logits_.end(), [](float v) { return std::isfinite(v); })) return;
     throw DataError(
         fmt::format("{}: image {} gives logits that are not finite in the calibration of the ADCs. "

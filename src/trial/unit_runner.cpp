@@ -9,7 +9,6 @@
 
 #include "crossweep/core/error.hpp"
 #include "crossweep/crossbar/crossbar_engine.hpp"
-#include "crossweep/linalg/elementwise.hpp"
 
 namespace crossweep::trial {
 namespace {
@@ -62,7 +61,6 @@ std::vector<io::Record> UnitRunner::run(const WorkUnit& unit) {
     for (io::Record& record : records) record.key = {{}, unit.trial.value(), unit.shard.value()};
     if (unit.points.empty()) return records;
     const LoadedModel& model = experiment_.model(experiment_.reference_of(unit.points.front()));
-    logits_.resize(model.network.architecture().classes);
 
     const std::vector<std::size_t> order = order_by_chip(unit.points);
     const auto reference = std::find_if(order.begin(), order.end(),
@@ -100,26 +98,43 @@ std::vector<std::size_t> UnitRunner::order_by_chip(std::span<const PointId> poin
     return order;
 }
 
+void UnitRunner::normalise(std::span<const std::uint32_t> batch, const LoadedModel& model) {
+    pixels_.resize(std::max(pixels_.size(), batch.size()));
+    images_.clear();
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+        experiment_.normalise(batch[i], model, pixels_[i]);
+        images_.push_back({ImageId(batch[i]), pixels_[i]});
+    }
+}
+
+linalg::MatrixView UnitRunner::forward(const LoadedModel& model, linalg::MatmulEngine& engine,
+                                       const model::AttentionObserver& observe) {
+    const auto logits = logits_.shaped(static_cast<Eigen::Index>(images_.size()),
+                                       static_cast<Eigen::Index>(model.network.architecture().classes));
+    model.network.forward(images_, engine, activations_, observe, logits);
+    return logits;
+}
+
 void UnitRunner::run_reference(std::span<const std::uint32_t> batch, const LoadedModel& model,
                                io::Record* record) {
     const auto start = Clock::now();
-    pixels_.resize(std::max(pixels_.size(), batch.size()));
+    normalise(batch, model);
     reference_attention_.resize(std::max(reference_attention_.size(), batch.size()));
+    for (auto& attention : reference_attention_) attention.resize(model.network.architecture().depth);
     linalg::DigitalEngine engine(model.network.stationary_weights());
+    linalg::MatrixView logits =
+        forward(model, engine, [&](std::size_t image, LayerId layer, const auto& attention) {
+            reference_attention_[image][layer.value()] = attention;
+        });
     for (std::size_t i = 0; i < batch.size(); ++i) {
-        auto& attention = reference_attention_[i];
-        attention.resize(model.network.architecture().depth);
-        experiment_.normalise(batch[i], model, pixels_[i]);
-        model.network.forward(
-            pixels_[i], engine, activations_,
-            [&](LayerId layer, const auto& a) { attention[layer.value()] = a; }, logits_);
-        if (!finite(logits_)) {
+        const auto of_image = linalg::row_of(logits, static_cast<Eigen::Index>(i));
+        if (!finite(of_image)) {
             throw DataError(
                 fmt::format("{}: image {} gives logits that are not finite without any noise. "
                             "Check the weights and the normalisation.",
                             model.params.weights.string(), batch[i]));
         }
-        if (record != nullptr) count_prediction(logits_, experiment_.label(batch[i]), *record);
+        if (record != nullptr) count_prediction(of_image, experiment_.label(batch[i]), *record);
     }
     if (record != nullptr) record->seconds += seconds_since(start);
 }
@@ -133,22 +148,27 @@ void UnitRunner::run_point(std::span<const std::uint32_t> batch, PointId point, 
         model.network.stationary_weights(), chip(point, trial),
         {params.crossbar, params.transform, params.operands, experiment_.adc_ranges(point), nullptr},
         {seed_, trial.value()});
-    record.signal.resize(model.network.architecture().depth);
-    record.noise.resize(record.signal.size());
+    const std::size_t depth = model.network.architecture().depth;
+    record.signal.resize(depth);
+    record.noise.resize(depth);
+    sums_.assign(batch.size() * depth, {});
+    linalg::MatrixView logits =
+        forward(model, engine, [&](std::size_t image, LayerId layer, const auto& attention) {
+            const auto& reference = reference_attention_[image][layer.value()];
+            sums_[image * depth + layer.value()] =
+                linalg::square_sums(linalg::const_view(reference), attention);
+        });
     for (std::size_t i = 0; i < batch.size(); ++i) {
-        engine.begin_image(ImageId(batch[i]));
-        const auto compare = [&](LayerId layer, const linalg::ConstMatrixView& attention) {
-            const auto sums =
-                linalg::square_sums(linalg::const_view(reference_attention_[i][layer.value()]), attention);
-            record.signal[layer.value()] += sums.signal;
-            record.noise[layer.value()] += sums.noise;
-        };
-        model.network.forward(pixels_[i], engine, activations_, compare, logits_);
-        if (!finite(logits_)) {
+        const auto of_image = linalg::row_of(logits, static_cast<Eigen::Index>(i));
+        if (!finite(of_image)) {
             fail(record, fmt::format("image {} gives logits that are not finite", batch[i]));
             return;
         }
-        count_prediction(logits_, experiment_.label(batch[i]), record);
+        count_prediction(of_image, experiment_.label(batch[i]), record);
+        for (std::size_t layer = 0; layer < depth; ++layer) {
+            record.signal[layer] += sums_[i * depth + layer].signal;
+            record.noise[layer] += sums_[i * depth + layer].noise;
+        }
     }
     record.seconds += seconds_since(start);
 }

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <filesystem>
 
@@ -20,12 +21,22 @@ using linalg::MatrixView;
 
 const std::filesystem::path stored = std::filesystem::path(CROSSWEEP_SOURCE_DIR) / "tests/model/stored";
 
-std::vector<float> digital_logits(const VisionTransformer& model, std::span<const float> image) {
+/// Logits of a batch of one image.
+std::vector<float> logits_of(const VisionTransformer& model, linalg::MatmulEngine& engine,
+                             Activations& activations, std::span<const float> pixels,
+                             const AttentionObserver& observe) {
+    std::vector<float> logits(model.architecture().classes);
+    const auto classes = static_cast<Eigen::Index>(logits.size());
+    const Image image{ImageId(0), pixels};
+    model.forward(std::span(&image, 1), engine, activations, observe,
+                  MatrixView(logits.data(), 1, classes, Eigen::OuterStride<>(classes)));
+    return logits;
+}
+
+std::vector<float> digital_logits(const VisionTransformer& model, std::span<const float> pixels) {
     linalg::DigitalEngine engine(model.stationary_weights());
     Activations activations;
-    std::vector<float> logits(model.architecture().classes);
-    model.forward(image, engine, activations, {}, logits);
-    return logits;
+    return logits_of(model, engine, activations, pixels, {});
 }
 
 void expect_logits(std::span<const float> logits, std::span<const float> expected) {
@@ -174,14 +185,11 @@ struct Observed {
 Observed observe(const VisionTransformer& model, linalg::MatmulEngine& engine, std::span<const float> image) {
     Observed observed;
     Activations activations;
-    std::vector<float> logits(model.architecture().classes);
-    model.forward(
-        image, engine, activations,
-        [&](LayerId layer, const ConstMatrixView& attention) {
-            observed.layers.push_back(layer);
-            observed.attention.emplace_back(attention);
-        },
-        logits);
+    logits_of(model, engine, activations, image,
+              [&](std::size_t, LayerId layer, const ConstMatrixView& attention) {
+                  observed.layers.push_back(layer);
+                  observed.attention.emplace_back(attention);
+              });
     return observed;
 }
 
@@ -223,11 +231,33 @@ TEST_F(TinyModel, activations_of_another_model_do_not_matter) {
     const VisionTransformer four_heads(file_, 4);
     linalg::DigitalEngine engine(model_.stationary_weights());
     Activations activations;
-    std::vector<float> first(5), again(5);
-    model_.forward(image(0), engine, activations, {}, first);
-    four_heads.forward(image(1), engine, activations, {}, again);
-    model_.forward(image(0), engine, activations, {}, again);
-    EXPECT_EQ(first, again);
+    const auto first = logits_of(model_, engine, activations, image(0), {});
+    logits_of(four_heads, engine, activations, image(1), {});
+    EXPECT_EQ(logits_of(model_, engine, activations, image(0), {}), first);
+}
+
+TEST_F(TinyModel, a_batch_gives_every_image_the_logits_of_its_own) {
+    linalg::DigitalEngine engine(model_.stationary_weights());
+    Activations activations;
+    const std::array pixels{image(0), image(1), image(0)};
+    std::vector<Image> batch;
+    for (std::uint32_t i = 0; i < 3; ++i) batch.push_back({ImageId(i), pixels[i]});
+    Matrix logits(3, 5);
+    std::vector<std::pair<std::size_t, LayerId>> seen;
+    model_.forward(
+        batch, engine, activations,
+        [&](std::size_t i, LayerId layer, const auto&) { seen.emplace_back(i, layer); },
+        linalg::view(logits));
+    for (Eigen::Index i = 0; i < 3; ++i) {
+        const auto alone = digital_logits(model_, pixels[static_cast<std::size_t>(i)]);
+        EXPECT_TRUE(std::ranges::equal(linalg::row_of(logits, i), alone));
+    }
+    EXPECT_EQ(seen, (std::vector<std::pair<std::size_t, LayerId>>{{0, LayerId(0)},
+                                                                  {1, LayerId(0)},
+                                                                  {2, LayerId(0)},
+                                                                  {0, LayerId(1)},
+                                                                  {1, LayerId(1)},
+                                                                  {2, LayerId(1)}}));
 }
 
 Architecture deit(std::size_t width, std::size_t heads) {

@@ -40,12 +40,23 @@ struct Normalisation {
     std::vector<double> mean, std;
 };
 
-/// Sees A = softmax(Q K^T / sqrt(E)) V, [tokens, width], of every layer as it is computed.
-using AttentionObserver = std::function<void(LayerId layer, const linalg::ConstMatrixView& attention)>;
+/// An image to be classified: its number, which names its noise, and its pixels [channels, image_size,
+/// image_size], normalised.
+struct Image {
+    ImageId id;
+    std::span<const float> pixels;
+};
 
-/// Memory for the activations of one image; one per thread, reused from image to image.
+/// Sees A = softmax(Q K^T / sqrt(E)) V, [tokens, width], of every layer and image as it is computed. `image`
+/// is the place in the batch.
+using AttentionObserver =
+    std::function<void(std::size_t image, LayerId layer, const linalg::ConstMatrixView& attention)>;
+
+/// Memory for the activations of a batch; one per thread, reused from batch to batch. Only `residual`
+/// outlives a layer.
 struct Activations {
-    linalg::Matrix patches, residual, normalised, qkv, scores, attention, projected, hidden;
+    std::vector<linalg::Matrix> residual;  ///< [image]
+    linalg::Matrix patches, normalised, qkv, scores, attention, projected, hidden;
 };
 
 /// Place of a weight of a block among `stationary_weights`: qkv (by its first role, query), projection, fc1,
@@ -69,10 +80,11 @@ class VisionTransformer {
     /// What the file's metadata says, if it does.
     const std::optional<Normalisation>& normalisation() const { return normalisation_; }
 
-    /// logits [classes] of `image` [channels, image_size, image_size], normalised. All products go through
-    /// `engine`; softmax, LayerNorm, GELU, biases and residuals are digital.
-    void forward(std::span<const float> image, linalg::MatmulEngine& engine, Activations& activations,
-                 const AttentionObserver& observe, std::span<float> logits) const;
+    /// logits [image, classes] of a batch. All products go through `engine`, one image at a time, so that no
+    /// result depends on the batch; softmax, LayerNorm, GELU, biases and residuals are digital. All images
+    /// pass a layer before the next layer begins: its weights come from memory once for the batch.
+    void forward(std::span<const Image> images, linalg::MatmulEngine& engine, Activations& activations,
+                 const AttentionObserver& observe, linalg::MatrixView logits) const;
 
   private:
     struct LayerNorm {
@@ -86,10 +98,16 @@ class VisionTransformer {
     class Loader;
     std::size_t embedding_index() const { return 4 * architecture_.depth; }
     std::size_t head_index() const { return embedding_index() + 1; }
-    void embed(std::span<const float> image, linalg::MatmulEngine& engine, Activations& activations) const;
+    void embed(std::span<const float> pixels, linalg::MatmulEngine& engine, Activations& activations,
+               linalg::Matrix& residual) const;
+    /// `observe` gets the attention of one image.
     void attend(std::size_t block, linalg::MatmulEngine& engine, Activations& activations,
-                const AttentionObserver& observe) const;
-    void feed_forward(std::size_t block, linalg::MatmulEngine& engine, Activations& activations) const;
+                linalg::Matrix& residual,
+                const std::function<void(const linalg::ConstMatrixView&)>& observe) const;
+    void feed_forward(std::size_t block, linalg::MatmulEngine& engine, Activations& activations,
+                      linalg::Matrix& residual) const;
+    void classify(linalg::MatmulEngine& engine, Activations& activations, const linalg::Matrix& residual,
+                  std::span<float> logits) const;
 
     Architecture architecture_;
     std::optional<Normalisation> normalisation_;

@@ -7,6 +7,7 @@
 #include "crossweep/core/work_unit.hpp"
 #include "crossweep/crossbar/programmed_weights.hpp"
 #include "crossweep/io/record.hpp"
+#include "crossweep/linalg/elementwise.hpp"
 #include "crossweep/linalg/matmul_engine.hpp"
 #include "crossweep/trial/experiment.hpp"
 
@@ -34,6 +35,11 @@ class UnitRunner {
 
     /// Order in which points that share programmed weights follow each other.
     std::vector<std::size_t> order_by_chip(std::span<const PointId> points) const;
+    /// Make `batch` the images that `forward` sees.
+    void normalise(std::span<const std::uint32_t> batch, const LoadedModel& model);
+    /// Logits [image, classes] of the batch; valid until the next call.
+    linalg::MatrixView forward(const LoadedModel& model, linalg::MatmulEngine& engine,
+                               const model::AttentionObserver& observe);
     void run_reference(std::span<const std::uint32_t> batch, const LoadedModel& model, io::Record* record);
     void run_point(std::span<const std::uint32_t> batch, PointId point, TrialId trial, io::Record& record);
     const std::vector<crossbar::ProgrammedWeight>& chip(PointId point, TrialId trial);
@@ -43,8 +49,10 @@ class UnitRunner {
     std::size_t batch_images_;
     model::Activations activations_;
     std::vector<std::vector<float>> pixels_;                        ///< [image of batch]
+    std::vector<model::Image> images_;                              ///< of the batch, looking at pixels_
     std::vector<std::vector<linalg::Matrix>> reference_attention_;  ///< [image of batch][layer]
-    std::vector<float> logits_;
+    std::vector<linalg::SquareSums> sums_;                          ///< [image of batch * layers + layer]
+    linalg::Scratch logits_;
     std::optional<Chip> chip_;
 };
 
