@@ -3,19 +3,15 @@
 #include <new>
 
 #include "crossweep/core/error.hpp"
-#include "crossweep/crossbar/read_law.hpp"
-#include "crossweep/linalg/gaussian.hpp"
 #include "crossweep/linalg/gemm.hpp"
 
 namespace crossweep::crossbar {
 
 using Eigen::Index;
 using linalg::columns_of;
-using linalg::const_view;
 using linalg::ConstMatrixView;
 using linalg::MatrixView;
 using linalg::Role;
-using linalg::row_of;
 
 namespace {
 
@@ -81,11 +77,7 @@ void CrossbarEngine::multiply(std::size_t weight, const ConstMatrixView& x, Matr
         if (const auto* circuit = std::get_if<CircuitMatrix>(&stored)) {
             multiply_circuit(role, *circuit, *adc_[weight][part], {0, x.cols(), 0, outputs}, reads, product);
         } else {
-            const LinearMatrix& linear = std::get<LinearMatrix>(stored);
-            multiply_linear(role,
-                            {const_view(linear.mean), const_view(linear.squared_amplitude),
-                             Orientation::outputs_by_inputs},
-                            reads, product);
+            multiply_linear(role, std::get<LinearMatrix>(stored), 0, reads, product);
         }
     }
 }
@@ -110,7 +102,7 @@ void CrossbarEngine::store_written(std::size_t heads, const ConstMatrixView& val
         store(written.mapped, grid, identity, cells(written.role), written.circuit);
         written.adc = &adc_of(written);
     } else {
-        store(written.mapped, grid, identity, cells(written.role), written.linear);
+        store(written.mapped, grid, head_width, 0, identity, cells(written.role), written.linear);
     }
 }
 
@@ -153,32 +145,18 @@ void CrossbarEngine::read_written(const Written& written, NoiseSite site, std::s
         multiply_circuit(written.role, written.circuit, *written.adc, region, reads, y);
         return;
     }
-    const bool keys = written.role == Role::written_keys;
-    const Index first = keys ? region.first_input : region.first_output;
-    const Index width = keys ? region.inputs : region.outputs;
-    const LinearMatrix& linear = written.linear;
-    const bool noisy_reads = linear.squared_amplitude.size() > 0;
-    multiply_linear(written.role,
-                    {columns_of(linear.mean, first, width),
-                     columns_of(noisy_reads ? linear.squared_amplitude : linear.mean, first, width),
-                     keys ? Orientation::outputs_by_inputs : Orientation::inputs_by_outputs},
-                    reads, y);
+    multiply_linear(written.role, written.linear, head, reads, y);
 }
 
-void CrossbarEngine::multiply_linear(Role role, const LinearPart& part, const ReadDraws& reads,
-                                     MatrixView y) {
-    crossbar::multiply(part.orientation, inputs_.values(), part.mean, y);
+void CrossbarEngine::multiply_linear(Role role, const LinearMatrix& matrix, std::size_t head,
+                                     const ReadDraws& reads, MatrixView y) {
+    std::optional<ReadNoiseOfProduct> noise;
     const float sigma = cells(role).read_sigma();
-    if (sigma == 0) return;
-    MatrixView squares = squares_.shaped(y.rows(), y.cols());
-    const bool by_cycles = operand(role).fidelity == Fidelity::sliced;
-    crossbar::multiply(part.orientation, by_cycles ? inputs_.cycle_energies() : inputs_.squares(),
-                       part.squared_amplitude, squares);
-    normal_.resize(static_cast<std::size_t>(y.cols()));
-    for (Index row = 0; row < y.rows(); ++row) {
-        linalg::fill_normal(reads.key, reads.identity(row), normal_);
-        add_read_noise(row_of(y, row), row_of(squares, row), normal_, sigma);
+    if (sigma > 0) {
+        const bool by_cycles = operand(role).fidelity == Fidelity::sliced;
+        noise = {sigma, reads, by_cycles ? InputEnergy::by_cycles : InputEnergy::at_once};
     }
+    linear_.multiply(matrix, head, inputs_, noise, y);
 }
 
 void CrossbarEngine::multiply_circuit(Role role, const CircuitMatrix& matrix, const AdcBank& adc,

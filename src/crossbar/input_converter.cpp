@@ -31,6 +31,12 @@ void digit_kernel(const float* __restrict code, std::int32_t sign, std::int32_t 
     }
 }
 
+CROSSWEEP_MULTIVERSION
+void word_kernel(const float* __restrict code, std::int16_t* __restrict word, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i)
+        word[i] = static_cast<std::int16_t>(static_cast<std::int32_t>(code[i]));
+}
+
 std::int32_t sign_of(const Cycle& cycle) {
     return cycle.of == Cycle::Of::negative_magnitude ? -1 : 1;
 }
@@ -70,8 +76,7 @@ std::int32_t digit_of(std::int32_t code, const Cycle& cycle) {
 }
 
 InputConverter::InputConverter(const CrossbarParams& params)
-    : params_(params),
-      largest_code_(params.input_bits == 0 ? 0 : (std::int32_t{1} << (params.input_bits - 1)) - 1) {
+    : params_(params), largest_code_(largest_input_code(params.input_bits)) {
     if (largest_code_ == 0) return;
     signed_.cycles = input_cycles(params_, InputSign::both);
     unsigned_.cycles = input_cycles(params_, InputSign::not_negative);
@@ -95,6 +100,7 @@ const float* InputConverter::energies_of_codes() {
 void InputConverter::convert(const ConstMatrixView& x, InputSign sign) {
     sign_ = sign;
     has_squares_ = has_energies_ = has_digits_ = has_squared_digits_ = false;
+    has_words_ = has_squares_in_bytes_ = has_energies_in_bytes_ = false;
     if (largest_code_ == 0) {
         new (&values_) ConstMatrixView(x);  // an Eigen::Map is pointed elsewhere by constructing it anew
         return;
@@ -135,6 +141,27 @@ ConstMatrixView InputConverter::cycle_energies() {
     }
     has_energies_ = true;
     return const_view(energies);
+}
+
+const Energies& InputConverter::energies(InputEnergy of) {
+    const bool at_once = of == InputEnergy::at_once;
+    Energies& energies = at_once ? squares_in_bytes_ : energies_in_bytes_;
+    bool& has = at_once ? has_squares_in_bytes_ : has_energies_in_bytes_;
+    if (!has) energies.store(at_once ? squares() : cycle_energies());
+    has = true;
+    return energies;
+}
+
+const linalg::WordRows& InputConverter::words() {
+    CROSSWEEP_EXPECT(largest_code_ > 0);
+    if (has_words_) return words_;
+    words_.shape(values_.rows(), values_.cols());
+    for (Index row = 0; row < values_.rows(); ++row) {
+        const auto code = row_of(codes(), row);
+        word_kernel(code.data(), words_.row(row), code.size());
+    }
+    has_words_ = true;
+    return words_;
 }
 
 ConstMatrixView InputConverter::digits() {

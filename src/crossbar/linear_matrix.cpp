@@ -1,6 +1,9 @@
 #include "crossweep/crossbar/linear_matrix.hpp"
 
+#include <algorithm>
+
 #include "crossweep/core/multiversion.hpp"
+#include "crossweep/linalg/gaussian.hpp"
 
 namespace crossweep::crossbar {
 namespace {
@@ -36,15 +39,70 @@ void subtract_shift_kernel(const float* __restrict scale, float shift, float* __
     for (std::size_t i = 0; i < count; ++i) mean[i] -= shift * scale[i];
 }
 
-}  // namespace
+// sum, weight_of_code, y:[output]  y = step weight_of_code sum
+CROSSWEEP_MULTIVERSION
+void weigh_kernel(const std::int32_t* __restrict sum, const float* __restrict weight_of_code, float step,
+                  float* __restrict y, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) y[i] = step * weight_of_code[i] * static_cast<float>(sum[i]);
+}
 
-void store(MappedOperand& mapped, const ArrayGrid& grid, const CellIdentity& identity, Cells& cells,
-           LinearMatrix& matrix) {
+// sum, step, normal, y:[output]  y += sigma sqrt(energy_step step sum) normal
+CROSSWEEP_MULTIVERSION
+void add_noise_kernel(const std::int32_t* __restrict sum, const float* __restrict step, float energy_step,
+                      float sigma, const float* __restrict normal, float* __restrict y, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+        const float variance = energy_step * step[i] * static_cast<float>(sum[i]);
+        y[i] += sigma * __builtin_sqrtf(variance) * normal[i];
+    }
+}
+
+CROSSWEEP_MULTIVERSION
+void sign_kernel(const float* __restrict code, const float* __restrict wanted,
+                 std::int16_t* __restrict signed_code, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto magnitude = static_cast<std::int16_t>(static_cast<std::int32_t>(code[i]));
+        signed_code[i] = static_cast<std::int16_t>(wanted[i] < 0.0F ? -magnitude : magnitude);
+    }
+}
+
+bool is_uniform(std::span<const float> values) {
+    return std::all_of(values.begin(), values.end(), [&](float v) { return v == values.front(); });
+}
+
+/// Whether products with these cells are sums of integers.
+bool has_codes(const MappedOperand& mapped, const ArrayGrid& grid, std::int32_t largest_input,
+               const Cells& cells) {
+    if (!cells.are_perfect() || grid.orientation != Orientation::outputs_by_inputs) return false;
+    const double largest_sum =
+        static_cast<double>(mapped.code.cols()) * largest_input * static_cast<double>(mapped.full_code);
+    if (largest_input == 0 || mapped.full_code == 1 || mapped.full_code > 32767 || largest_sum >= 0x1p31)
+        return false;
+    for (Index row = 0; row < mapped.code.rows(); row += mapped.rows_per_scale)
+        if (!is_uniform(mapped.scale_of_row(row))) return false;
+    return true;
+}
+
+void keep_codes(const MappedOperand& mapped, LinearMatrix& matrix) {
+    const Index rows = mapped.code.rows(), columns = mapped.code.cols();
+    matrix.codes.shape(rows, columns);
+    matrix.weight_of_code.resize(static_cast<std::size_t>(rows));
+    std::vector<std::int16_t> codes(static_cast<std::size_t>(columns));
+    for (Index row = 0; row < rows; ++row) {
+        sign_kernel(row_of(linalg::const_view(mapped.code), row).data(), row_of(mapped.wanted, row).data(),
+                    codes.data(), codes.size());
+        matrix.codes.set_output(row, codes);
+        matrix.weight_of_code[static_cast<std::size_t>(row)] =
+            mapped.scale_of_row(row).front() / mapped.full_code;
+    }
+}
+
+/// The weights that the planes add up to, and their squared amplitudes, each as far as it is wanted.
+void add_planes_up(MappedOperand& mapped, const ArrayGrid& grid, const CellIdentity& identity, Cells& cells,
+                   bool wants_mean, bool wants_squares, linalg::Matrix& mean) {
     const Index rows = mapped.code.rows(), columns = mapped.code.cols();
     const auto count = static_cast<std::size_t>(columns);
-    const bool noisy_reads = cells.read_sigma() > 0;
-    matrix.mean.resize(rows, columns);
-    matrix.squared_amplitude.resize(noisy_reads ? rows : 0, noisy_reads ? columns : 0);
+    mean.resize(wants_mean ? rows : 0, columns);
+    mapped.squares.resize(wants_squares ? rows : 0, columns);
     mapped.squared.resize(count);
     for (const Plane& plane : cells.layout().planes) {
         cells.hold(mapped, identity, plane, grid, mapped.held);
@@ -53,18 +111,78 @@ void store(MappedOperand& mapped, const ArrayGrid& grid, const CellIdentity& ide
         const bool first = plane.number == 0, takes_sign = plane.sign == PlaneSign::of_weight;
         for (Index row = 0; row < rows; ++row) {
             const float* scale = mapped.scale_of_row(row).data();
-            add_weight_kernel(row_of(held, row).data(), scale, row_of(mapped.wanted, row).data(),
-                              significance, takes_sign, first, row_of(matrix.mean, row).data(), count);
-            if (!noisy_reads) continue;
+            if (wants_mean) {
+                add_weight_kernel(row_of(held, row).data(), scale, row_of(mapped.wanted, row).data(),
+                                  significance, takes_sign, first, row_of(mean, row).data(), count);
+            }
+            if (!wants_squares) continue;
             cells.squared_amplitude(row_of(held, row), mapped.squared);
             add_square_kernel(mapped.squared.data(), scale, significance, first,
-                              row_of(matrix.squared_amplitude, row).data(), count);
+                              row_of(mapped.squares, row).data(), count);
         }
     }
-    if (cells.layout().shift == 0) return;
+    if (!wants_mean || cells.layout().shift == 0) return;
     for (Index row = 0; row < rows; ++row)
         subtract_shift_kernel(mapped.scale_of_row(row).data(), cells.layout().shift / mapped.full_code,
-                              row_of(matrix.mean, row).data(), count);
+                              row_of(mean, row).data(), count);
+}
+
+}  // namespace
+
+void store(MappedOperand& mapped, const ArrayGrid& grid, Index head_width, std::int32_t largest_input,
+           const CellIdentity& identity, Cells& cells, LinearMatrix& matrix) {
+    matrix.orientation = grid.orientation;
+    matrix.head_width = head_width;
+    const bool exact = has_codes(mapped, grid, largest_input, cells), noisy_reads = cells.read_sigma() > 0;
+    if (exact) keep_codes(mapped, matrix);
+    if (!exact || noisy_reads) add_planes_up(mapped, grid, identity, cells, !exact, noisy_reads, matrix.mean);
+    if (!noisy_reads) return;
+    matrix.amplitudes.resize(static_cast<std::size_t>(mapped.code.cols() / head_width));
+    for (std::size_t head = 0; head < matrix.amplitudes.size(); ++head) {
+        const linalg::Matrix& squares = mapped.squares;
+        matrix.amplitudes[head].store(
+            linalg::columns_of(squares, static_cast<Index>(head) * head_width, head_width), grid.orientation);
+    }
+}
+
+void LinearMultiplier::multiply(const LinearMatrix& matrix, std::size_t head, InputConverter& inputs,
+                                const std::optional<ReadNoiseOfProduct>& noise, linalg::MatrixView y) {
+    const bool exact = matrix.codes.outputs() > 0;
+    if (!exact) {
+        const Index first = static_cast<Index>(head) * matrix.head_width;
+        crossbar::multiply(matrix.orientation, inputs.values(),
+                           linalg::columns_of(matrix.mean, first, matrix.head_width), y);
+        if (!noise) return;
+    }
+    constexpr auto block_width = static_cast<std::size_t>(linalg::output_block);
+    codes_.resize(static_cast<std::size_t>(y.rows()) * block_width);
+    variances_.resize(codes_.size());
+    normal_.resize(block_width);
+    draws_.clear();
+    for (Index row = 0; noise && row < y.rows(); ++row) draws_.push_back(noise->draws.identity(row));
+    const auto outputs = static_cast<std::size_t>(y.cols());
+    for (std::size_t first = 0; first < outputs; first += block_width) {
+        const std::size_t count = std::min(block_width, outputs - first);
+        const auto block = static_cast<Index>(first / block_width);
+        if (exact) linalg::multiply_block(inputs.words(), matrix.codes, block, codes_.data());
+        if (noise) {
+            linalg::multiply_block(inputs.energies(noise->energy).codes(), matrix.amplitudes[head].codes(),
+                                   block, variances_.data());
+        }
+        for (Index row = 0; row < y.rows(); ++row) {
+            const auto token = static_cast<std::size_t>(row);
+            float* const of_token = row_of(y, row).data() + first;
+            if (exact) {
+                weigh_kernel(codes_.data() + token * block_width, matrix.weight_of_code.data() + first,
+                             inputs.steps()[token], of_token, count);
+            }
+            if (!noise) continue;
+            linalg::fill_normal(noise->draws.key, draws_[token], first, {normal_.data(), count});
+            add_noise_kernel(
+                variances_.data() + token * block_width, matrix.amplitudes[head].steps().data() + first,
+                inputs.energies(noise->energy).steps()[token], noise->sigma, normal_.data(), of_token, count);
+        }
+    }
 }
 
 }  // namespace crossweep::crossbar

@@ -24,21 +24,11 @@ StoredMatrix program(const linalg::StationaryWeight& weight, std::size_t part, c
         return circuit;
     }
     LinearMatrix linear;
-    store(mapped, grid, identity, cells, linear);
+    store(mapped, grid, matrix.cols(), largest_input_code(crossbar.input_bits), identity, cells, linear);
     return linear;
 }
 
 }  // namespace
-
-Role role_of_part(const linalg::StationaryWeight& weight, std::size_t part) {
-    return static_cast<Role>(static_cast<std::size_t>(weight.first_role) + part);
-}
-
-linalg::ConstMatrixView part_of(const linalg::StationaryWeight& weight, std::size_t part) {
-    const Index outputs = weight.matrix.rows() / static_cast<Index>(weight.parts);
-    return {weight.matrix.data() + static_cast<Index>(part) * outputs * weight.matrix.outerStride(), outputs,
-            weight.matrix.cols(), Eigen::OuterStride<>(weight.matrix.outerStride())};
-}
 
 std::vector<ProgrammedWeight> program_weights(std::span<const linalg::StationaryWeight> weights,
                                               const OperandTable& operands, const CrossbarParams& crossbar,
@@ -71,6 +61,7 @@ StationaryInputs stationary_inputs(const OperandTable& operands, const CrossbarP
         if (operand.device.read_noise == device::ReadNoiseMode::per_read)
             operand.device.read_noise_sigma = operand.device.read_noise_sigma > 0;
     }
+    inputs.crossbar.input_bits = crossbar.input_bits;
     inputs.crossbar.weight_levels = crossbar.weight_levels;
     inputs.crossbar.weight_scale = crossbar.weight_scale;
     inputs.crossbar.array_rows = crossbar.array_rows;

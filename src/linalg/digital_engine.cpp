@@ -5,8 +5,22 @@
 
 namespace crossweep::linalg {
 
+Role role_of_part(const StationaryWeight& weight, std::size_t part) {
+    return static_cast<Role>(static_cast<std::size_t>(weight.first_role) + part);
+}
+
+ConstMatrixView part_of(const StationaryWeight& weight, std::size_t part) {
+    const Eigen::Index outputs = weight.matrix.rows() / static_cast<Eigen::Index>(weight.parts);
+    return {weight.matrix.data() + static_cast<Eigen::Index>(part) * outputs * weight.matrix.outerStride(),
+            outputs, weight.matrix.cols(), Eigen::OuterStride<>(weight.matrix.outerStride())};
+}
+
 void DigitalEngine::multiply(std::size_t weight, const ConstMatrixView& x, MatrixView y) {
-    multiply_transposed(x, weights_[weight].matrix, y);
+    const std::size_t parts = weights_[weight].parts;
+    const Eigen::Index outputs = y.cols() / static_cast<Eigen::Index>(parts);
+    for (std::size_t part = 0; part < parts; ++part)
+        multiply_transposed(x, part_of(weights_[weight], part),
+                            columns_of(y, static_cast<Eigen::Index>(part) * outputs, outputs));
 }
 
 void DigitalEngine::write(LayerId, std::size_t, const ConstMatrixView& keys, const ConstMatrixView& values) {

@@ -47,6 +47,27 @@ class BlockWeights {
     std::vector<linalg::StationaryWeight> weights_;
 };
 
+/// The weights [output, input] that a stationary matrix stands for, however it is kept.
+inline linalg::Matrix weights_of(const LinearMatrix& matrix) {
+    if (matrix.codes.outputs() == 0) return matrix.mean;
+    linalg::Matrix weights(matrix.codes.outputs(), matrix.codes.inputs());
+    for (Eigen::Index row = 0; row < weights.rows(); ++row)
+        for (Eigen::Index i = 0; i < weights.cols(); ++i)
+            weights(row, i) = matrix.weight_of_code[static_cast<std::size_t>(row)] *
+                              static_cast<float>(matrix.codes.at(row, i));
+    return weights;
+}
+
+/// Squared amplitudes [output, input] as they were rounded; empty without read noise.
+inline linalg::Matrix decoded(const SquaredAmplitudes& amplitudes) {
+    linalg::Matrix squares(amplitudes.codes().outputs(), amplitudes.codes().inputs());
+    for (Eigen::Index row = 0; row < squares.rows(); ++row)
+        for (Eigen::Index i = 0; i < squares.cols(); ++i)
+            squares(row, i) = amplitudes.steps()[static_cast<std::size_t>(row)] *
+                              static_cast<float>(amplitudes.codes().at(row, i));
+    return squares;
+}
+
 /// What a chip is made of; all that a study varies. One device for all operands.
 struct ChipParams {
     Fidelity fidelity = Fidelity::behavioural;

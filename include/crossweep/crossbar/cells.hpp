@@ -28,6 +28,9 @@ class Cells {
 
     const CellLayout& layout() const { return layout_; }
 
+    /// Whether cells hold exactly the digits wanted, integers, whatever is written.
+    bool are_perfect() const { return !writer_.perturbs() && wire_resistance_ohm_ == 0; }
+
     /// What the cells of one plane hold, [rows, columns] in the operand's stored shape: real numbers in units
     /// of a digit, after everything that happens at or after writing, and with the IR drop of the lines as an
     /// effective value. Digits of perfect cells are exact integers.

@@ -53,12 +53,6 @@ class CrossbarEngine final : public linalg::MatmulEngine {
         CircuitMatrix circuit;
         const AdcBank* adc = nullptr;
     };
-    /// A product's operand as a fidelity wants it.
-    struct LinearPart {
-        linalg::ConstMatrixView mean, squared_amplitude;
-        Orientation orientation;
-    };
-
     const OperandParams& operand(linalg::Role role) const {
         return params_.operands[static_cast<std::size_t>(role)];
     }
@@ -72,8 +66,8 @@ class CrossbarEngine final : public linalg::MatmulEngine {
     /// Read the region of one head of K or V with the inputs converted last.
     void read_written(const Written& written, NoiseSite site, std::size_t head, const Region& region,
                       linalg::MatrixView y);
-    void multiply_linear(linalg::Role role, const LinearPart& part, const ReadDraws& draws,
-                         linalg::MatrixView y);
+    void multiply_linear(linalg::Role role, const LinearMatrix& matrix, std::size_t head,
+                         const ReadDraws& draws, linalg::MatrixView y);
     void multiply_circuit(linalg::Role role, const CircuitMatrix& matrix, const AdcBank& adc,
                           const Region& region, const ReadDraws& draws, linalg::MatrixView y);
     ReadDraws draws(NoiseSite site, LayerId layer, linalg::Role role, std::uint32_t first_row = 0) const;
@@ -90,8 +84,7 @@ class CrossbarEngine final : public linalg::MatmulEngine {
     Written keys_{linalg::Role::written_keys}, values_{linalg::Role::written_values};
     InputConverter inputs_;
     CircuitMultiplier circuit_;
-    linalg::Scratch squares_;
-    std::vector<float> normal_;
+    LinearMultiplier linear_;
 };
 
 /// Whether any draw belongs to the chip rather than to an image or a read.

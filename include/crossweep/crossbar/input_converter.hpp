@@ -7,12 +7,18 @@
 #include <vector>
 
 #include "crossweep/crossbar/crossbar_params.hpp"
+#include "crossweep/crossbar/read_variance.hpp"
+#include "crossweep/linalg/integer_product.hpp"
 #include "crossweep/linalg/matrix.hpp"
 
 namespace crossweep::crossbar {
 
 /// Inputs that cannot be negative, such as softmax's, need no cycles for signs.
 enum class InputSign { both, not_negative };
+
+/// What the variance of read noise grows with: the squares of inputs that are applied at once, or those of
+/// the digits of every cycle.
+enum class InputEnergy { at_once, by_cycles };
 
 /// One cycle: which digit of the code is applied, and what it counts.
 struct Cycle {
@@ -35,6 +41,11 @@ std::vector<Cycle> input_cycles(const CrossbarParams& params, InputSign sign);
 /// The digit of `code` that `cycle` applies, 0 … largest_digit.
 std::int32_t digit_of(std::int32_t code, const Cycle& cycle);
 
+/// The largest input code; 0 for continuous inputs.
+constexpr std::int32_t largest_input_code(std::uint32_t input_bits) {
+    return input_bits == 0 ? 0 : (std::int32_t{1} << (input_bits - 1)) - 1;
+}
+
 /// Converts the inputs of one product, T tokens of K inputs, and keeps what the products ask for.
 class InputConverter {
   public:
@@ -50,6 +61,10 @@ class InputConverter {
     /// step^2 times the sum over the cycles of (weight digit)^2 [T, K]: the same when every cycle is a read.
     /// Continuous inputs are applied at once.
     linalg::ConstMatrixView cycle_energies();
+    /// Squares or cycle energies in bytes, for variances.
+    const Energies& energies(InputEnergy of);
+    /// Codes as words, for products of integers. Not for continuous inputs.
+    const linalg::WordRows& words();
     /// Digits [T * cycles, K], the cycles of one token below each other. Not for continuous inputs.
     linalg::ConstMatrixView digits();
     /// The digits' squares; the digits themselves if they are bits.
@@ -79,7 +94,10 @@ class InputConverter {
     linalg::ConstMatrixView values_{nullptr, 0, 0, Eigen::OuterStride<>(0)};
     linalg::Scratch codes_, quantised_, squares_, energies_, digits_, squared_digits_;
     std::vector<float> steps_;
+    linalg::WordRows words_;
+    Energies squares_in_bytes_, energies_in_bytes_;
     bool has_squares_ = false, has_energies_ = false, has_digits_ = false, has_squared_digits_ = false;
+    bool has_words_ = false, has_squares_in_bytes_ = false, has_energies_in_bytes_ = false;
 };
 
 }  // namespace crossweep::crossbar

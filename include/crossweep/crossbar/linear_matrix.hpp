@@ -2,21 +2,56 @@
 // and one normal per output stands for the read noise of all of them. Behavioural and sliced level.
 #pragma once
 
+#include <optional>
+#include <vector>
+
 #include "crossweep/crossbar/cells.hpp"
+#include "crossweep/crossbar/input_converter.hpp"
 #include "crossweep/crossbar/mapped_operand.hpp"
+#include "crossweep/crossbar/read_draws.hpp"
+#include "crossweep/crossbar/read_variance.hpp"
+#include "crossweep/linalg/integer_product.hpp"
 #include "crossweep/linalg/matrix.hpp"
 
 namespace crossweep::crossbar {
 
-/// Both matrices in weight units and in the operand's stored shape.
+/// What the cells of every weight stand for together: codes, where that is exact, else weights.
 struct LinearMatrix {
-    linalg::Matrix mean;               ///< what the cells of a weight stand for together
-    linalg::Matrix squared_amplitude;  ///< sum over its cells of (significance A(G))^2; empty without read
-                                       ///< noise that is drawn at every read
+    linalg::Matrix mean;                ///< weights in the operand's stored shape; empty if there are codes
+    linalg::PackedWords codes;          ///< of perfect cells, with signs
+    std::vector<float> weight_of_code;  ///< [output]
+    /// Sum over a weight's cells of (significance A(G))^2 in weight units: of every head of K or V, else of
+    /// the whole; empty without read noise that is drawn at every read.
+    std::vector<SquaredAmplitudes> amplitudes;
+    Orientation orientation = Orientation::outputs_by_inputs;
+    Eigen::Index head_width = 0;  ///< columns of `mean` that one product reads
 };
 
-/// Put `mapped` onto `cells` plane by plane and add the planes up.
-void store(MappedOperand& mapped, const ArrayGrid& grid, const CellIdentity& identity, Cells& cells,
-           LinearMatrix& matrix);
+/// Put `mapped` onto `cells` plane by plane and add the planes up. Perfect cells keep their codes, if every
+/// output has one scale and sums with inputs up to `largest_input` fit 32 bits; 0 stands for continuous
+/// inputs and for operands whose products are read head by head.
+void store(MappedOperand& mapped, const ArrayGrid& grid, Eigen::Index head_width, std::int32_t largest_input,
+           const CellIdentity& identity, Cells& cells, LinearMatrix& matrix);
+
+/// Read noise that is drawn at every read.
+struct ReadNoiseOfProduct {
+    float sigma;
+    ReadDraws draws;
+    InputEnergy energy;
+};
+
+/// Computes products of T tokens; keeps the memory that they need.
+class LinearMultiplier {
+  public:
+    /// y [T, outputs] = inputs [T, K] times head `head` of `matrix`, with noise if there is any.
+    void multiply(const LinearMatrix& matrix, std::size_t head, InputConverter& inputs,
+                  const std::optional<ReadNoiseOfProduct>& noise, linalg::MatrixView y);
+
+  private:
+    /// The sums of one block of 64 outputs [token, 64].
+    std::vector<std::int32_t> codes_, variances_;
+    std::vector<float> normal_;
+    std::vector<DrawIdentity> draws_;  ///< [token]
+};
 
 }  // namespace crossweep::crossbar

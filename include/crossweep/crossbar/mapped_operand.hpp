@@ -27,6 +27,7 @@ struct MappedOperand {
 
     linalg::Matrix held;         ///< memory for what the cells of a plane hold
     std::vector<float> squared;  ///< memory for a row of their squared amplitudes
+    linalg::Matrix squares;      ///< memory for those of all planes together
 };
 
 /// Map one part of a stationary weight [outputs, inputs]; `weight` must outlive the result.

@@ -32,8 +32,4 @@ struct StationaryInputs {
 };
 StationaryInputs stationary_inputs(const OperandTable& operands, const CrossbarParams& crossbar);
 
-/// Role of part `part` of a stationary weight, and the part itself [outputs, inputs].
-linalg::Role role_of_part(const linalg::StationaryWeight& weight, std::size_t part);
-linalg::ConstMatrixView part_of(const linalg::StationaryWeight& weight, std::size_t part);
-
 }  // namespace crossweep::crossbar

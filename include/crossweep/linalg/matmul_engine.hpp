@@ -39,6 +39,10 @@ struct StationaryWeight {
     ConstMatrixView matrix;  ///< [outputs of all parts, inputs]
 };
 
+/// Role of part `part` of a stationary weight, and the part itself [outputs, inputs].
+Role role_of_part(const StationaryWeight& weight, std::size_t part);
+ConstMatrixView part_of(const StationaryWeight& weight, std::size_t part);
+
 /// Multiplies for one image at a time. Implementations: DigitalEngine here, CrossbarEngine in crossbar.
 ///
 /// T tokens, D width, H heads, E = D / H. K and V are written once for an image and layer, then read by every
@@ -64,7 +68,8 @@ class MatmulEngine {
     virtual void read_values(std::size_t head, const ConstMatrixView& probabilities, MatrixView context) = 0;
 };
 
-/// Exact fp32 products: the reference that everything noisy is compared with.
+/// Exact fp32 products: the reference that everything noisy is compared with. Parts of a stacked weight are
+/// multiplied one by one, as other engines do: the last bits of a product may depend on its shape.
 class DigitalEngine final : public MatmulEngine {
   public:
     explicit DigitalEngine(std::span<const StationaryWeight> weights) : weights_(weights) {}
