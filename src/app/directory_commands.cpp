@@ -65,7 +65,8 @@ ExitCode status(const std::string& path, bool json) {
                                           {"segments_damaged", run.contents.damaged.size()},
                                           {"compute_s", seconds},
                                           {"left_core_hours", left_h},
-                                          {"complete", done == planned}}
+                                          {"complete", done == planned},
+                                          {"paths", table.paths()}}
                                .dump(2));
         return ExitCode::done;
     }
@@ -74,6 +75,7 @@ ExitCode status(const std::string& path, bool json) {
                100 * static_cast<double>(done) / static_cast<double>(planned), table.failed(),
                run.contents.segments, run.contents.damaged.size());
     fmt::print("{:.3g} core hours computed, about {:.3g} left\n", seconds / 3600, left_h);
+    print_mixed_paths(table.paths());
     print_failed(table, path);
     return ExitCode::done;
 }
@@ -93,6 +95,7 @@ ExitCode merge(const std::string& path, bool partial, const std::string& command
     run.directory.exclusively([&] { sweep::write_results(run.directory.results(), description, table); });
     fmt::print("results: {}\ncontent_hash: {}\n", run.directory.results().string(),
                table.content_hash().hex());
+    print_mixed_paths(table.paths());
     return ExitCode::done;
 }
 

@@ -12,6 +12,7 @@ std::vector<std::pair<std::string, std::string>> provenance() {
     facts.emplace_back("hdf5_version", io::hdf5_version());
     facts.emplace_back("mpi_version", comm::mpi_version());
     facts.emplace_back("gemm_version", linalg::gemm_version());
+    facts.emplace_back("arithmetic_path", linalg::arithmetic_path());
     return facts;
 }
 

@@ -7,7 +7,7 @@
 
 namespace crossweep::app {
 
-/// (name, value) pairs: build_info, then hdf5_version, mpi_version, gemm_version.
+/// (name, value) pairs: build_info, then hdf5_version, mpi_version, gemm_version, arithmetic_path.
 std::vector<std::pair<std::string, std::string>> provenance();
 
 }  // namespace crossweep::app

@@ -130,6 +130,11 @@ Report read_report(const std::filesystem::path& results) {
     report.trials = file.shape("/trial").at(0);
     report.reference_top1 = fractions_correct(file);
     report.axes = read_axes(file);
+    if (file.contains("/paths")) {
+        const auto names = file.read<std::string>("/paths/name");
+        const auto records = file.read<std::uint64_t>("/paths/records");
+        for (std::size_t i = 0; i < names.size(); ++i) report.paths[names[i]] = records.at(i);
+    }
     for (const std::string& name : surface_names) {
         const auto bounds = file.read<double>("/surfaces/" + name);
         auto& surface = report.surfaces[name];
@@ -160,16 +165,15 @@ void print_report(const Report& report) {
                by_trial ? fmt::format(" [{:.0f} % interval over trials]", percent) : "");
     print_surface(report, "snr_dB", 1, 2);
     fmt::print("\ncontent_hash: {}\n", report.content_hash);
+    print_mixed_paths(report.paths);
 }
 
 std::string report_json(const Report& report) {
-    nlohmann::json json{{"study", report.study},
-                        {"complete", report.complete},
-                        {"confidence", report.confidence},
-                        {"images", report.images},
-                        {"trials", report.trials},
-                        {"content_hash", report.content_hash},
-                        {"reference_top1_accuracy", report.reference_top1}};
+    nlohmann::json json{
+        {"study", report.study},           {"complete", report.complete},
+        {"confidence", report.confidence}, {"images", report.images},
+        {"trials", report.trials},         {"content_hash", report.content_hash},
+        {"paths", report.paths},           {"reference_top1_accuracy", report.reference_top1}};
     for (const auto& axis : report.axes)
         json["axes"].push_back({{"name", axis.name}, {"values", axis.labels}});
     for (std::size_t point = 0; point < report.points(); ++point) {
@@ -188,6 +192,21 @@ std::string report_json(const Report& report) {
         json["points"].push_back(std::move(entry));
     }
     return json.dump(2);
+}
+
+std::string list_paths(const sweep::PathCounts& paths) {
+    std::string list;
+    for (const auto& [name, records] : paths)
+        list += fmt::format("{}{} on {}", list.empty() ? "" : ", ", records, name);
+    return list;
+}
+
+void print_mixed_paths(const sweep::PathCounts& paths) {
+    if (paths.size() < 2) return;
+    fmt::print(
+        "records of {} instruction-set paths are mixed ({}): each is reproducible bit for bit on its own "
+        "path only, so compare estimates of them, not bits\n",
+        paths.size(), list_paths(paths));
 }
 
 }  // namespace crossweep::app

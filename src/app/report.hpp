@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "crossweep/core/statistics.hpp"
+#include "crossweep/sweep/results.hpp"
 
 namespace crossweep::app {
 
@@ -25,6 +26,7 @@ struct Report {
         reference_top1;  ///< fraction correct without noise, of each reference; NaN if there is none yet
     std::vector<Axis> axes;
     std::map<std::string, std::vector<Estimate>> surfaces;  ///< by name, [point]
+    sweep::PathCounts paths;  ///< empty if the file is of before they were stored
     std::size_t points() const;
 };
 
@@ -32,5 +34,10 @@ struct Report {
 Report read_report(const std::filesystem::path& results);
 void print_report(const Report& report);
 std::string report_json(const Report& report);
+
+/// "3 on x86-64-v4 + oneDNN avx512_core, 2 on ...".
+std::string list_paths(const sweep::PathCounts& paths);
+/// If records come from several paths: a line that says so and what it means.
+void print_mixed_paths(const sweep::PathCounts& paths);
 
 }  // namespace crossweep::app

@@ -10,6 +10,7 @@
 #include "calibration.hpp"
 #include "commands.hpp"
 #include "crossweep/core/build_info.hpp"
+#include "crossweep/linalg/gemm.hpp"
 #include "crossweep/sweep/run_directory.hpp"
 #include "crossweep/sweep/scheduler.hpp"
 #include "crossweep/trial/unit_runner.hpp"
@@ -47,6 +48,7 @@ struct Ready {
     std::optional<sweep::RunDirectory> directory;
     std::vector<WorkUnit> units;
     std::size_t records_before = 0;
+    sweep::PathCounts paths_before;
 };
 
 /// Settings may be the same while a file behind them is another: then records carry keys that this study has
@@ -70,9 +72,9 @@ Ready prepare(const RunOptions& options, comm::Communicator& comm) {
     config::Study study = config::load_study(options.study.file, options.study.overrides);
     if (comm.rank() != 0) {
         auto experiment = load_experiment(study);
-        return {{std::move(study), std::move(experiment), {}}, std::nullopt, {}, 0};
+        return {{std::move(study), std::move(experiment), {}}, std::nullopt, {}, 0, {}};
     }
-    Ready ready{open_session(std::move(study)), std::nullopt, {}, 0};
+    Ready ready{open_session(std::move(study)), std::nullopt, {}, 0, {}};
     const std::string& resolved = ready.session.study.resolved_toml;
     ready.directory = sweep::RunDirectory::open(
         options.directory, resolved,
@@ -83,7 +85,9 @@ Ready prepare(const RunOptions& options, comm::Communicator& comm) {
     expect_same_contents(contents.records, ready.session.workload, options.directory);
     ready.directory->follow(resolved);
     const sweep::DoneRecords done = sweep::done_records(contents.records);
-    ready.records_before = sweep::RecordTable(ready.session.workload, contents.records).succeeded();
+    const sweep::RecordTable before(ready.session.workload, contents.records);
+    ready.records_before = before.succeeded();
+    ready.paths_before = before.paths();
     ready.units =
         share_of(sweep::plan_units(ready.session.workload, done), part, ready.session.workload.shards);
     return ready;
@@ -113,13 +117,23 @@ std::optional<Ready> prepare_together(const RunOptions& options, comm::Communica
 
 void print_header(const Ready& ready, const RunOptions& options, int ranks) {
     const auto& workload = ready.session.workload;
+    const std::string here = linalg::arithmetic_path();
     fmt::print(stderr, "crossweep {}: {} ({} points x {} trials x {} images in {} shards) on {} rank{}, {}\n",
                build_info().front().second, ready.session.study.base.study.name,
                ready.session.experiment->points(), workload.trials, ready.session.experiment->images().size(),
-               workload.shards, ranks, ranks == 1 ? "" : "s", instruction_set());
+               workload.shards, ranks, ranks == 1 ? "" : "s", here);
     if (ready.records_before > 0) {
         fmt::print(stderr, "resuming {}: {} of {} records are there\n", options.directory,
                    ready.records_before, workload.records());
+    }
+    sweep::PathCounts others = ready.paths_before;
+    others.erase(here);
+    if (!others.empty()) {
+        fmt::print(
+            stderr,
+            "records of other instruction-set paths than this processor's: {}; each is reproducible bit for "
+            "bit on its own path only\n",
+            list_paths(others));
     }
 }
 

@@ -1,6 +1,6 @@
 // Layout of a packed record, little-endian: point high, low (uint64); trial, shard, images, correct_top1,
-// correct_top5 (uint32); seconds (double); then failure, predicted, margin, signal, noise, each as its length
-// (uint64) and elements.
+// correct_top5 (uint32); seconds (double); then failure, predicted, margin, signal, noise, path, each as its
+// length (uint64) and elements.
 #include "crossweep/io/record.hpp"
 
 #include <fmt/format.h>
@@ -76,8 +76,8 @@ class Unpacker {
     std::span<const std::byte> rest_;
 };
 
-/// Calls `visit` with every field in the order of the layout; one list for both directions.
-void visit_fields(auto& record, auto& seconds, auto&& visit) {
+/// Calls `visit` with the fields that are content, and with `seconds` at its place among them.
+void visit_content(auto& record, auto& seconds, auto&& visit) {
     visit(record.key.point.high);
     visit(record.key.point.low);
     visit(record.key.trial);
@@ -93,11 +93,17 @@ void visit_fields(auto& record, auto& seconds, auto&& visit) {
     visit(record.noise);
 }
 
+/// Calls `visit` with every field in the order of the layout; one list for both directions.
+void visit_fields(auto& record, auto&& visit) {
+    visit_content(record, record.seconds, visit);
+    visit(record.path);
+}
+
 }  // namespace
 
 std::vector<std::byte> pack(std::span<const Record> records) {
     std::vector<std::byte> bytes;
-    for (const Record& record : records) visit_fields(record, record.seconds, Packer(bytes));
+    for (const Record& record : records) visit_fields(record, Packer(bytes));
     return bytes;
 }
 
@@ -105,7 +111,7 @@ std::vector<Record> unpack(std::span<const std::byte> bytes) {
     std::vector<Record> records;
     for (Unpacker unpacker(bytes); !unpacker.at_end();) {
         Record& record = records.emplace_back();
-        visit_fields(record, record.seconds, unpacker);
+        visit_fields(record, unpacker);
     }
     return records;
 }
@@ -122,7 +128,7 @@ ContentHash content_hash(std::span<const Record> records) {
     for (const Record& record : records) {
         constexpr double no_time = 0;
         bytes.clear();
-        visit_fields(record, no_time, Packer(bytes));
+        visit_content(record, no_time, Packer(bytes));
         entries.push_back({record.key, hash_bytes(bytes)});
     }
     std::ranges::sort(entries);

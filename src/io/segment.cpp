@@ -10,6 +10,7 @@
 #include <string>
 #include <type_traits>
 
+#include "crossweep/core/build_info.hpp"
 #include "crossweep/core/error.hpp"
 #include "crossweep/io/atomic_file.hpp"
 #include "crossweep/io/hdf5_file.hpp"
@@ -58,8 +59,9 @@ void check_seal(const std::filesystem::path& path) {
     }
 }
 
-/// Calls `visit(name, field)` for every column of /records; `field(record)` is the record's member.
-void visit_columns(auto&& visit) {
+/// Calls `visit(name, field)` for every column that /records has in that version; `field(record)` is the
+/// record's member.
+void visit_columns(std::uint32_t version, auto&& visit) {
     visit(
         "/records/point_high", [](auto& record) -> auto& { return record.key.point.high; });
     visit(
@@ -78,6 +80,9 @@ void visit_columns(auto&& visit) {
         "/records/seconds", [](auto& record) -> auto& { return record.seconds; });
     visit(
         "/records/failure", [](auto& record) -> auto& { return record.failure; });
+    if (version == 1) return;
+    visit(
+        "/records/path", [](auto& record) -> auto& { return record.path; });
 }
 
 /// Calls `visit(begins, name, field)` for every array: all records' elements at `name`, one record's from its
@@ -96,7 +101,7 @@ void visit_arrays(auto&& visit) {
 }
 
 void write_columns(Hdf5File& file, std::span<const Record> records) {
-    visit_columns([&](const char* name, auto field) {
+    visit_columns(record_version, [&](const char* name, auto field) {
         using Element = std::remove_cvref_t<decltype(field(records.front()))>;
         std::vector<Element> column;
         column.reserve(records.size());
@@ -117,9 +122,9 @@ void write_columns(Hdf5File& file, std::span<const Record> records) {
     });
 }
 
-std::vector<Record> read_columns(const Hdf5File& file) {
+std::vector<Record> read_columns(const Hdf5File& file, std::uint32_t version) {
     std::vector<Record> records(file.shape("/records/trial").at(0));
-    visit_columns([&](const char* name, auto field) {
+    visit_columns(version, [&](const char* name, auto field) {
         using Element = std::remove_cvref_t<decltype(field(records.front()))>;
         auto column = file.read<Element>(name);
         if (column.size() != records.size()) throw DataError(fmt::format("{} has a length of its own", name));
@@ -140,11 +145,13 @@ std::vector<Record> read_columns(const Hdf5File& file) {
     return records;
 }
 
-void check_version(const Hdf5File& file, const std::filesystem::path& path) {
+std::uint32_t version_of(const Hdf5File& file, const std::filesystem::path& path) {
     const auto version = file.number_attribute("/", "record_version");
-    if (version.size() == 1 && version.front() == record_version) return;
+    for (std::uint32_t known = 1; known <= record_version; ++known) {
+        if (version.size() == 1 && version.front() == known) return known;
+    }
     throw DataError(fmt::format(
-        "{}: the segment has record version {} (this crossweep reads {}). Read it with the crossweep "
+        "{}: the segment has record version {} (this crossweep reads 1 to {}). Read it with the crossweep "
         "that wrote it, or start a new run directory.",
         path.string(), version.empty() ? 0 : version.front(), record_version));
 }
@@ -165,6 +172,10 @@ void write_segment(const std::filesystem::path& path, std::span<const Record> re
         file.set_attribute("/", "format", format_name);
         file.set_attribute("/", "record_version", std::array{static_cast<double>(record_version)});
         file.set_attribute("/", "content_hash", content_hash(records).hex());
+        for (const auto& [name, value] : build_info()) {
+            // As in results.h5: "version" alone could be the file's.
+            file.set_attribute("/", name == "version" ? "crossweep_version" : name, value);
+        }
         write_columns(file, records);
         file.close();
         append_seal(temporary);
@@ -177,11 +188,11 @@ std::vector<Record> read_segment(const std::filesystem::path& path) {
     if (!file.has_attribute("/", "format") || file.text_attribute("/", "format") != format_name) {
         fail_as_damaged(path, "it is not a crossweep segment");
     }
-    check_version(file, path);
+    const std::uint32_t version = version_of(file, path);
     std::vector<Record> records;
     std::string expected;
     try {
-        records = read_columns(file);
+        records = read_columns(file, version);
         expected = file.text_attribute("/", "content_hash");
     } catch (const DataError& error) {
         fail_as_damaged(path, error.what());

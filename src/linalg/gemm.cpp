@@ -1,12 +1,15 @@
 #include "crossweep/linalg/gemm.hpp"
 
+#include <dnnl_debug.h>
 #include <fmt/format.h>
 #include <omp.h>
 
-#include <array>
 #include <dnnl.hpp>
 #include <map>
+#include <string_view>
+#include <unordered_map>
 
+#include "crossweep/core/build_info.hpp"
 #include "crossweep/core/error.hpp"
 
 namespace crossweep::linalg {
@@ -100,6 +103,13 @@ void multiply(const ConstMatrixView& x, const ConstMatrixView& w, MatrixView y) 
 std::string gemm_version() {
     const dnnl_version_t* version = dnnl_version();
     return fmt::format("oneDNN {}.{}.{}", version->major, version->minor, version->patch);
+}
+
+std::string arithmetic_path() {
+    constexpr std::string_view prefix = "cpu_isa_";
+    std::string_view name = dnnl_cpu_isa2str(dnnl_get_effective_cpu_isa());
+    if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
+    return fmt::format("{} + oneDNN {}", instruction_set(), name);
 }
 
 }  // namespace crossweep::linalg

@@ -50,4 +50,12 @@ std::size_t RecordTable::failed() const {
                                                   [](const auto* r) { return r != nullptr && r->failed(); }));
 }
 
+PathCounts RecordTable::paths() const {
+    PathCounts counts;
+    for (const io::Record* record : table_) {
+        if (record != nullptr && !record->failed()) ++counts[record->path];
+    }
+    return counts;
+}
+
 }  // namespace crossweep::sweep

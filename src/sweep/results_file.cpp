@@ -29,12 +29,14 @@ class ResultsWriter {
           table_(table),
           trials_(table.workload().trials),
           shards_(table.workload().shards),
-          layers_(count_layers()) {}
+          layers_(count_layers()),
+          paths_(table.paths()) {}
 
     void write() {
         write_attributes();
         write_dimensions();
         write_points();
+        write_paths();
         write_records();
         write_predictions();
         write_attention();
@@ -125,11 +127,25 @@ class ResultsWriter {
         put("/points/reference", reference, {point_}, "1", "noise-free reference of the point");
     }
 
+    void write_paths() {
+        std::vector<std::string> names;
+        std::vector<std::uint32_t> records;
+        for (const auto& [name, count] : paths_) {
+            names.push_back(name);
+            records.push_back(static_cast<std::uint32_t>(count));
+        }
+        const Dimension path{"/path", paths_.size()};
+        write_dimension(path, "instruction-set path");
+        put("/paths/name", names, {path}, "1", "instruction sets that computed records");
+        put("/paths/records", records, {path}, "1", "records that they computed, with the references");
+    }
+
     void write_records() {
         const std::size_t cells = study_.points * trials_ * shards_;
         std::vector<std::uint32_t> images(cells), top1(cells), top5(cells);
         std::vector<double> seconds(cells);
         std::vector<std::uint8_t> failed(cells, 2);
+        std::vector<std::int32_t> path(cells, -1);
         for_each_record([&](std::size_t p, std::size_t t, std::size_t s, const io::Record& record) {
             const std::size_t cell = (p * trials_ + t) * shards_ + s;
             images[cell] = record.images;
@@ -137,6 +153,8 @@ class ResultsWriter {
             top5[cell] = record.correct_top5;
             seconds[cell] = record.seconds;
             failed[cell] = record.failed() ? 1 : 0;
+            const auto place = std::distance(paths_.begin(), paths_.find(record.path));
+            if (!record.failed()) path[cell] = static_cast<std::int32_t>(place);
         });
         const Dimensions by_record{point_, trial_, shard_};
         put("/records/images", images, by_record, "1", "images evaluated");
@@ -145,6 +163,7 @@ class ResultsWriter {
             "images whose label is among the five largest logits");
         put("/records/seconds", seconds, by_record, "s", "compute time");
         put("/records/failed", failed, by_record, "1", "0 done, 1 failed, 2 not computed yet");
+        put("/records/path", path, by_record, "1", "index into /paths, -1 without a result");
     }
 
     void write_predictions() {
@@ -254,6 +273,7 @@ class ResultsWriter {
     const StudyDescription& study_;
     const RecordTable& table_;
     std::size_t trials_, shards_, layers_;
+    PathCounts paths_;
     Dimension point_{"/point", study_.points}, trial_{"/trial", trials_}, shard_{"/shard", shards_};
     Dimension image_{"/image", study_.images.size()}, layer_{"/layer", layers_};
     Dimension reference_{"/reference_index", study_.references};

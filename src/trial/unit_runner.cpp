@@ -9,6 +9,7 @@
 
 #include "crossweep/core/error.hpp"
 #include "crossweep/crossbar/crossbar_engine.hpp"
+#include "crossweep/linalg/gemm.hpp"
 
 namespace crossweep::trial {
 namespace {
@@ -43,6 +44,7 @@ void count_prediction(std::span<const float> logits, std::int32_t label, io::Rec
 void fail(io::Record& record, std::string why) {
     io::Record failed;
     failed.key = record.key;
+    failed.path = record.path;
     failed.failure = std::move(why);
     record = std::move(failed);
 }
@@ -54,11 +56,14 @@ bool finite(std::span<const float> values) {
 }  // namespace
 
 UnitRunner::UnitRunner(const Experiment& experiment, std::uint32_t seed, std::size_t batch_images)
-    : experiment_(experiment), seed_(seed), batch_images_(batch_images) {}
+    : experiment_(experiment), seed_(seed), batch_images_(batch_images), path_(linalg::arithmetic_path()) {}
 
 std::vector<io::Record> UnitRunner::run(const WorkUnit& unit) {
     std::vector<io::Record> records(unit.points.size());
-    for (io::Record& record : records) record.key = {{}, unit.trial.value(), unit.shard.value()};
+    for (io::Record& record : records) {
+        record.key = {{}, unit.trial.value(), unit.shard.value()};
+        record.path = path_;
+    }
     if (unit.points.empty()) return records;
     const LoadedModel& model = experiment_.model(experiment_.reference_of(unit.points.front()));
 

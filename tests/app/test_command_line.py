@@ -67,6 +67,7 @@ def test_bad_part_is_refused(study, tmp_path, part):
 def test_version_prints_json():
     facts = json.loads(crossweep("version", "--json").stdout)
     assert {"version", "git_commit", "compiler", "build_type", "instruction_set", "host"} <= facts.keys()
+    assert facts["arithmetic_path"].startswith(f"{facts['instruction_set']} + oneDNN ")
 
 
 def test_inspect_prints_json(study):

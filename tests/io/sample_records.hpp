@@ -39,6 +39,15 @@ inline std::vector<Record> sample_records() {
                   .margin = {-0.0F},
                   .signal = {},
                   .noise = {}};
+    for (Record& record : records) record.path = "x86-64-v4 + oneDNN avx512_core";
+    records[2].path = "x86-64-v3 + oneDNN avx2";
+    return records;
+}
+
+/// The sample records as version 1 stored them.
+inline std::vector<Record> sample_records_of_version_1() {
+    auto records = sample_records();
+    for (Record& record : records) record.path = "unknown";
     return records;
 }
 

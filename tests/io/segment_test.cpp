@@ -1,7 +1,10 @@
 #include "crossweep/io/segment.hpp"
 
+#include <fmt/format.h>
+
 #include <array>
 
+#include "crossweep/core/build_info.hpp"
 #include "crossweep/io/atomic_file.hpp"
 #include "crossweep/io/hdf5_file.hpp"
 #include "io/sample_records.hpp"
@@ -54,9 +57,31 @@ TEST_F(Segment, is_an_hdf5_file_with_format_version_and_hash) {
               (std::vector<std::uint64_t>{0, 3, 6, 6}));
 }
 
-TEST_F(Segment, stored_file_of_version_1_still_reads) {
+TEST_F(Segment, names_the_program_that_wrote_it) {
+    write_segment(path_, sample_records());
+    const Hdf5File file(path_, Hdf5File::Mode::read);
+    for (const auto& [name, value] : build_info()) {
+        EXPECT_EQ(file.text_attribute("/", name == "version" ? "crossweep_version" : name), value);
+    }
+}
+
+TEST_F(Segment, stored_file_of_version_1_still_reads_and_its_records_are_of_unknown_path) {
     const std::filesystem::path stored = CROSSWEEP_SOURCE_DIR "/tests/io/stored/segment_version_1.h5";
+    expect_equal(read_segment(stored), sample_records_of_version_1());
+}
+
+TEST_F(Segment, stored_file_of_version_2_still_reads) {
+    const std::filesystem::path stored = CROSSWEEP_SOURCE_DIR "/tests/io/stored/segment_version_2.h5";
     expect_equal(read_segment(stored), sample_records());
+}
+
+TEST_F(Segment, stored_files_are_of_every_version_that_is_read) {
+    for (std::uint32_t version = 1; version <= record_version; ++version) {
+        const Hdf5File file(
+            fmt::format("{}/tests/io/stored/segment_version_{}.h5", CROSSWEEP_SOURCE_DIR, version),
+            Hdf5File::Mode::read);
+        EXPECT_EQ(file.number_attribute("/", "record_version").at(0), version);
+    }
 }
 
 TEST_F(Segment, any_changed_byte_is_found) {
@@ -105,13 +130,14 @@ void seal(const std::filesystem::path& path) {
 TEST_F(Segment, unknown_version_is_refused_and_not_called_damage) {
     Hdf5File file(path_, Hdf5File::Mode::create);
     file.set_attribute("/", "format", "crossweep segment");
-    file.set_attribute("/", "record_version", std::array{2.0});
+    file.set_attribute("/", "record_version", std::array{3.0});
     file.close();
     seal(path_);
-    EXPECT_EQ(data_error_of([&] { read_segment(path_); }),
-              path_.string() +
-                  ": the segment has record version 2 (this crossweep reads 1). Read it with the crossweep "
-                  "that wrote it, or start a new run directory.");
+    EXPECT_EQ(
+        data_error_of([&] { read_segment(path_); }),
+        path_.string() +
+            ": the segment has record version 3 (this crossweep reads 1 to 2). Read it with the crossweep "
+            "that wrote it, or start a new run directory.");
 }
 
 TEST_F(Segment, sealed_files_of_other_contents_are_refused) {

@@ -1,9 +1,11 @@
 #include "crossweep/linalg/gemm.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <limits>
 
+#include "crossweep/core/build_info.hpp"
 #include "crossweep/core/error.hpp"
 #include "linalg/normal_matrix.hpp"
 
@@ -102,6 +104,13 @@ TEST(Gemm, repeats_to_the_bit) {
     multiply_transposed(const_view(x), const_view(w), view(first));
     multiply_transposed(const_view(x), const_view(w), view(again));
     EXPECT_EQ(first, again);
+}
+
+TEST(ArithmeticPath, names_our_instruction_set_and_that_of_the_library) {
+    const std::string ours = instruction_set() + " + oneDNN ";
+    const std::string path = arithmetic_path();
+    ASSERT_THAT(path, testing::StartsWith(ours));
+    EXPECT_THAT(path.substr(ours.size()), testing::MatchesRegex("all|sse41|avx[0-9a-z_]*"));
 }
 
 }  // namespace

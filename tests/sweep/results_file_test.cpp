@@ -90,6 +90,10 @@ const std::vector<Field> fields{
     {"/records/correct_top5", {6, 2, 3}, ElementKind::integer},
     {"/records/seconds", {6, 2, 3}, ElementKind::real},
     {"/records/failed", {6, 2, 3}, ElementKind::unsigned_byte},
+    {"/records/path", {6, 2, 3}, ElementKind::integer},
+    {"/path", {1}, ElementKind::integer},
+    {"/paths/name", {1}, ElementKind::text},
+    {"/paths/records", {1}, ElementKind::integer},
     {"/predictions/class", {6, 2, 12}, ElementKind::integer},
     {"/predictions/margin", {6, 2, 12}, ElementKind::real},
     {"/attention/signal", {6, 2, 2}, ElementKind::real},
@@ -123,7 +127,7 @@ TEST_F(ResultsFile, has_no_field_that_is_not_documented) {
     std::set<std::string> known;
     for (const Field& field : fields) known.insert(field.path);
     for (const std::string group :
-         {"/points", "/records", "/predictions", "/reference", "/attention", "/surfaces"}) {
+         {"/points", "/records", "/paths", "/predictions", "/reference", "/attention", "/surfaces"}) {
         for (const std::string& name : file.members(group)) {
             EXPECT_TRUE(known.contains(group + "/" + name)) << group << "/" << name;
         }
@@ -200,6 +204,27 @@ TEST_F(ResultsFile, marks_what_failed_and_what_is_not_there) {
     EXPECT_THAT(std::vector(failed.begin(), failed.begin() + 6), ElementsAre(0, 1, 0, 2, 2, 2));
     EXPECT_EQ(file.read<std::int32_t>("/predictions/class")[images_of_a_shard], -1);
     EXPECT_TRUE(std::isnan(file.read<float>("/predictions/margin")[images_of_a_shard]));
+}
+
+TEST_F(ResultsFile, names_the_path_of_every_record_that_succeeded) {
+    std::erase_if(records_, [&](const io::Record& record) { return record.key.trial == 1; });
+    for (io::Record& record : records_) {
+        record.path = record.key.shard == 0 ? "wide" : "narrow";
+        if (record.key == io::RecordKey{workload_.point_keys[0], 0, 1}) {
+            record.failure = "the coin is lost";
+            record.path = "of a failed record";
+        }
+    }
+    const Hdf5File file = write(records_);
+    EXPECT_THAT(file.read<std::string>("/paths/name"), ElementsAre("narrow", "wide"));
+    // Six points and two references have a trial of three shards each, one of which failed.
+    EXPECT_THAT(file.read<std::uint32_t>("/paths/records"), ElementsAre(15, 8));
+    const auto path = file.read<std::int32_t>("/records/path");
+    EXPECT_THAT(std::vector(path.begin(), path.begin() + 9), ElementsAre(1, -1, 0, -1, -1, -1, 1, 0, 0));
+}
+
+TEST_F(ResultsFile, of_no_records_has_no_paths) {
+    EXPECT_EQ(write({}).shape("/paths/name"), Shape{0});
 }
 
 TEST_F(ResultsFile, of_a_study_without_axes_has_surfaces_of_bounds_alone) {

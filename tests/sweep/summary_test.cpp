@@ -75,6 +75,15 @@ TEST(RecordTable, equal_points_share_their_records) {
     EXPECT_EQ(table.content_hash(), io::content_hash(results.records));
 }
 
+TEST(RecordTable, counts_by_path_what_succeeded) {
+    SmallResults results;
+    for (io::Record& record : results.records) record.path = "wide";
+    results.records[0].path = results.records[4].path = "narrow";  // the latter is a reference
+    results.fail(1);
+    const RecordTable table(results.workload, results.records);
+    EXPECT_EQ(table.paths(), (PathCounts{{"narrow", 2}, {"wide", 3}}));
+}
+
 TEST(RecordTable, counts_failures_apart) {
     SmallResults results;
     results.fail(2);

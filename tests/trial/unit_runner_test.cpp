@@ -7,6 +7,7 @@
 #include <numeric>
 #include <optional>
 
+#include "crossweep/linalg/gemm.hpp"
 #include "trial/tiny_model.hpp"
 
 namespace crossweep::trial {
@@ -90,6 +91,15 @@ TEST_F(UnitRunnerTest, records_name_trial_and_shard_and_count_what_they_list) {
         EXPECT_GE(record.correct_top5, record.correct_top1);
         EXPECT_LE(record.correct_top5, record.images);
     }
+}
+
+TEST_F(UnitRunnerTest, records_name_the_path_that_computed_them_also_where_they_failed) {
+    auto points = study_.points();
+    for_every_device(points[1], [](auto& device) { device.write_noise_factor = 1e30; });
+    experiment_.emplace(study_.data, seed, points);
+    const auto records = run(unit({0, 1, 7}));
+    EXPECT_TRUE(records[1].failed());
+    for (const io::Record& record : records) EXPECT_EQ(record.path, linalg::arithmetic_path());
 }
 
 TEST_F(UnitRunnerTest, points_have_an_attention_snr_per_layer_and_the_reference_none) {

@@ -12,7 +12,7 @@
 namespace crossweep::io {
 
 /// Version of the stored layout; readers accept this version and every earlier one that a test has a file of.
-inline constexpr std::uint32_t record_version = 1;
+inline constexpr std::uint32_t record_version = 2;
 
 /// Names a record. `point` hashes everything that changes the result apart from trial and shard.
 struct RecordKey {
@@ -31,6 +31,7 @@ struct Record {
     std::uint32_t correct_top1 = 0;
     std::uint32_t correct_top5 = 0;
     double seconds = 0;                   ///< compute time; not part of the content
+    std::string path = "unknown";         ///< instruction sets that computed it; not part of the content
     std::vector<std::int32_t> predicted;  ///< [images] class with the largest logit
     std::vector<float> margin;            ///< [images] logit of the label minus the largest other logit
     std::vector<double> signal, noise;    ///< [layers] sum of A^2 and of (A - A')^2 over the shard's images
@@ -43,8 +44,8 @@ std::vector<std::byte> pack(std::span<const Record> records);
 /// Inverse of `pack`; throws DataError if the bytes are not whole records.
 std::vector<Record> unpack(std::span<const std::byte> bytes);
 
-/// Hash of the records sorted by key, without `seconds`: equal for equal results, whatever order or rank made
-/// them.
+/// Hash of the records sorted by key, without `seconds` and `path`: equal for equal results, whatever order
+/// or rank made them.
 ContentHash content_hash(std::span<const Record> records);
 
 }  // namespace crossweep::io

@@ -10,8 +10,8 @@
 
 namespace crossweep::io {
 
-/// Write `records` to `path` as HDF5 columns with version and content hash. Throws DataError (disk full, not
-/// writable).
+/// Write `records` to `path` as HDF5 columns, with record version, content hash and the build_info of this
+/// program as attributes. Throws DataError (disk full, not writable).
 void write_segment(const std::filesystem::path& path, std::span<const Record> records);
 
 /// Read a segment and check its hash. Throws DataError if it is damaged or of an unknown version.

@@ -19,4 +19,9 @@ void multiply(const ConstMatrixView& x, const ConstMatrixView& w, MatrixView y);
 /// Name and version of the library that multiplies.
 std::string gemm_version();
 
+/// What decides the last bits of a result on this processor: the versions of our vectorised loops and of
+/// oneDNN that it selects, e.g. "x86-64-v4 + oneDNN avx512_core_bf16". Results are reproducible bit for bit
+/// on one path.
+std::string arithmetic_path();
+
 }  // namespace crossweep::linalg

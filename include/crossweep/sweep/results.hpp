@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
 #include <utility>
@@ -45,6 +46,9 @@ struct StudyDescription {
     std::vector<ChipNoise> chip_noise;  ///< [point]
 };
 
+/// Numbers of records by the instruction sets that computed them (io::Record::path).
+using PathCounts = std::map<std::string, std::size_t>;
+
 /// The records of a study laid out by point, trial and shard; null where there is none.
 class RecordTable {
   public:
@@ -55,6 +59,8 @@ class RecordTable {
     ContentHash content_hash() const;
     std::size_t succeeded() const;
     std::size_t failed() const;
+    /// Of the records that succeeded; a failed one holds no numbers that a path could have decided.
+    PathCounts paths() const;
     const Workload& workload() const { return *workload_; }
 
   private:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "crossweep/core/work_unit.hpp"
@@ -20,9 +21,9 @@ class UnitRunner {
     /// `experiment` must outlive the runner. `batch_images` images share one reference in memory.
     UnitRunner(const Experiment& experiment, std::uint32_t seed, std::size_t batch_images);
 
-    /// One record per point of `unit`, in its order, with `key.trial` and `key.shard` but not `key.point`
-    /// set. Each batch of images gets its noise-free reference once; then every point runs against it. A
-    /// point whose logits are not finite gets a failed record; the others are not affected.
+    /// One record per point of `unit`, in its order, with `path`, `key.trial` and `key.shard` but not
+    /// `key.point` set. Each batch of images gets its noise-free reference once; then every point runs
+    /// against it. A point whose logits are not finite gets a failed record; the others are not affected.
     std::vector<io::Record> run(const WorkUnit& unit);
 
   private:
@@ -47,6 +48,7 @@ class UnitRunner {
     const Experiment& experiment_;
     std::uint32_t seed_;
     std::size_t batch_images_;
+    std::string path_;
     model::Activations activations_;
     std::vector<std::vector<float>> pixels_;                        ///< [image of batch]
     std::vector<model::Image> images_;                              ///< of the batch, looking at pixels_
