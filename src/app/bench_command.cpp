@@ -1,34 +1,25 @@
 // crossweep bench: how fast this machine runs a DeiT-S, noise-free and noisy, as ratios within one run.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
 #include <fstream>
-#include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
 #include "crossweep/core/build_info.hpp"
+#include "crossweep/core/error.hpp"
 #include "crossweep/linalg/gaussian.hpp"
+#include "crossweep/linalg/gemm.hpp"
 #include "crossweep/linalg/peak.hpp"
-#include "crossweep/trial/unit_runner.hpp"
-#include "synthetic_deit.hpp"
+#include "timed_case.hpp"
 
 namespace crossweep::app {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-constexpr std::uint32_t images = 16;
-constexpr std::size_t blocks = 12;  // of a DeiT-S
-
-/// Least value of `measure()`, called for `budget_s` seconds and at least three times.
-double least(double budget_s, const std::function<double()>& measure) {
-    const auto end = Clock::now() + std::chrono::duration<double>(budget_s);
-    double best = measure();
-    for (int calls = 1; calls < 3 || Clock::now() < end; ++calls) best = std::min(best, measure());
-    return best;
-}
 
 /// Memory of this process that no other shares and no file backs, in bytes.
 double anonymous_bytes() {
@@ -38,38 +29,6 @@ double anonymous_bytes() {
         if (word == "Anonymous:" && rollup >> kilobytes) return 1024 * kilobytes;
     }
     return 0;
-}
-
-trial::PointParams point_with(crossbar::Fidelity fidelity, device::ReadNoiseMode mode,
-                              const std::filesystem::path& weights) {
-    trial::PointParams point;
-    point.model = {weights, 6};
-    point.crossbar.adc_range = crossbar::AdcRange::full;  // needs no calibration and takes as long
-    for (auto& operand : point.operands) {
-        operand.fidelity = fidelity;
-        operand.device.read_noise = mode;
-    }
-    for (const auto role : {linalg::Role::embedding, linalg::Role::head})
-        point.operands[static_cast<std::size_t>(role)].fidelity = crossbar::Fidelity::digital;
-    return point;
-}
-
-/// Multiply-accumulates per second of one encoder block at circuit level with read noise at every read, on
-/// one image: bit-serial, sliced, with ADCs, as by default.
-double circuit_rate(double budget_s) {
-    const SyntheticDeit synthetic(1, 1);
-    trial::DataParams data;
-    data.images = synthetic.images();
-    const trial::Experiment experiment(
-        data, 1,
-        {point_with(crossbar::Fidelity::circuit, device::ReadNoiseMode::per_read, synthetic.weights())});
-    trial::UnitRunner runner(experiment, 1, 1);
-    const double seconds = least(budget_s, [&] {
-        return runner.run({TrialId(0), ShardId(0), {PointId(0)}}).front().seconds;
-    });
-    const auto& network = experiment.model(0).network.architecture();
-    const auto tokens = static_cast<double>(network.tokens), width = static_cast<double>(network.width);
-    return tokens * width * (4 * width + 2 * static_cast<double>(network.mlp_width) + 2 * tokens) / seconds;
 }
 
 double seconds_per_normal(double budget_s) {
@@ -83,74 +42,72 @@ double seconds_per_normal(double budget_s) {
            static_cast<double>(normal.size());
 }
 
+/// Run one case over and over, for profilers.
+ExitCode run_one(const BenchOptions& options) {
+    const auto found = std::find_if(cases().begin(), cases().end(),
+                                    [&](const Case& timed) { return timed.name == options.only; });
+    if (found == cases().end()) {
+        std::vector<std::string_view> names;
+        for (const Case& timed : cases()) names.push_back(timed.name);
+        throw UsageError(fmt::format("bench --only {}: there is no such case. Choose one of {}.",
+                                     options.only, fmt::join(names, ", ")));
+    }
+    constexpr std::size_t repeats = 50;  // the reference takes 2 % of the time or less
+    const double rate = TimedCase(*found).mac_per_s(options.seconds, repeats);
+    fmt::print("{}: {:.3f} GMAC/s\n", found->title, rate / 1e9);
+    return ExitCode::done;
+}
+
+nlohmann::ordered_json measure(const BenchOptions& options) {
+    const double peak = linalg::measure_peak_flops(options.seconds / 2);
+    nlohmann::ordered_json figures{{"instruction_set", instruction_set()},
+                                   {"arithmetic_path", linalg::arithmetic_path()},
+                                   {"fma_peak_flop_per_s", peak},
+                                   {"normals_per_s", 1 / seconds_per_normal(options.seconds / 4)}};
+    std::map<std::string_view, double> mac_per_s;
+    for (const Case& timed : cases()) {
+        TimedCase run(timed);
+        mac_per_s[timed.name] = run.mac_per_s(options.seconds);
+        if (timed.name == "digital") figures["image_mac"] = run.macs_per_image();
+        if (timed.name == "per_read") figures["private_memory_bytes"] = anonymous_bytes();
+    }
+    const double macs = figures["image_mac"], digital = mac_per_s["digital"];
+    for (const Case& timed : cases()) {
+        const std::string name(timed.name);
+        const double rate = mac_per_s[timed.name];
+        figures[name + "_mac_per_s"] = rate;
+        if (timed.depth > 1) figures[name + "_images_per_s"] = rate / macs;
+        figures[name + "_per_fma_peak"] = 2 * rate / peak;
+        if (name != "digital") figures[name + "_per_digital"] = rate / digital;
+    }
+    return figures;
+}
+
 }  // namespace
 
 ExitCode bench(const BenchOptions& options) {
-    const double peak = linalg::measure_peak_flops(options.seconds / 2);
-    const double normal_s = seconds_per_normal(options.seconds / 4);
-
-    // The units that a study runs, each with the reference that it is compared with.
-    const SyntheticDeit synthetic(images, blocks);
-    trial::DataParams data;
-    data.images = synthetic.images();
-    data.shard_images = images;
-    using crossbar::Fidelity;
-    using device::ReadNoiseMode;
-    const auto weights = synthetic.weights();
-    const trial::Experiment experiment(data, 1,
-                                       {point_with(Fidelity::behavioural, ReadNoiseMode::frozen, weights),
-                                        point_with(Fidelity::behavioural, ReadNoiseMode::per_read, weights),
-                                        point_with(Fidelity::sliced, ReadNoiseMode::per_read, weights)});
-    trial::UnitRunner runner(experiment, 1, images);
-    const auto seconds_per_image = [&](PointId point) {
-        return least(options.seconds, [&] {
-            return runner.run({TrialId(0), ShardId(0), {point}}).front().seconds / images;
-        });
-    };
-    const double digital_s = seconds_per_image(experiment.reference_point(0));
-    const double frozen_s = seconds_per_image(PointId(0));
-    const double per_read_s = seconds_per_image(PointId(1));
-    const double sliced_s = seconds_per_image(PointId(2));
-    const double memory = anonymous_bytes();
-    const double circuit = circuit_rate(options.seconds);
-    const double flops =
-        2.0 * static_cast<double>(experiment.model(0).network.architecture().multiply_accumulates());
-
-    const nlohmann::ordered_json figures{
-        {"instruction_set", instruction_set()},
-        {"fma_peak_flop_per_s", peak},
-        {"digital_images_per_s", 1 / digital_s},
-        {"frozen_images_per_s", 1 / frozen_s},
-        {"per_read_images_per_s", 1 / per_read_s},
-        {"sliced_images_per_s", 1 / sliced_s},
-        {"circuit_mac_per_s", circuit},
-        {"normals_per_s", 1 / normal_s},
-        {"digital_per_fma_peak", flops / digital_s / peak},
-        {"frozen_per_digital", digital_s / frozen_s},
-        {"per_read_per_digital", digital_s / per_read_s},
-        {"sliced_per_digital", digital_s / sliced_s},
-        {"circuit_per_digital", 2 * circuit * digital_s / flops},
-        {"private_memory_bytes", memory},
-    };
+    if (!options.only.empty()) return run_one(options);
+    const nlohmann::ordered_json figures = measure(options);
     if (options.json) {
         fmt::print("{}\n", figures.dump(2));
         return ExitCode::done;
     }
-    fmt::print("one core, DeiT-S ({:.2f} GMAC), units of {} images, {}\n", flops / 2e9, images,
-               instruction_set());
-    fmt::print("  fp32 FMA peak                {:8.1f} GFLOP/s\n", peak / 1e9);
-    fmt::print("  digital                      {:8.2f} images/s   {:.3f} of the FMA peak\n", 1 / digital_s,
-               flops / digital_s / peak);
-    fmt::print("  noisy, frozen read noise     {:8.2f} images/s   {:.3f} of digital\n", 1 / frozen_s,
-               digital_s / frozen_s);
-    fmt::print("  noisy, read noise per read   {:8.2f} images/s   {:.3f} of digital\n", 1 / per_read_s,
-               digital_s / per_read_s);
-    fmt::print("  the same, sliced             {:8.2f} images/s   {:.3f} of digital\n", 1 / sliced_s,
-               digital_s / sliced_s);
-    fmt::print("  the same, circuit            {:8.3f} GMAC/s     {:.4f} of digital\n", circuit / 1e9,
-               2 * circuit * digital_s / flops);
-    fmt::print("  normals                      {:8.3f} G/s\n", 1e-9 / normal_s);
-    fmt::print("  private memory               {:8.0f} MB         beside the mapped weights\n", memory / 1e6);
+    const auto figure = [&](const std::string& name) { return figures.at(name).get<double>(); };
+    const double peak = figure("fma_peak_flop_per_s"), macs = figure("image_mac");
+    fmt::print("one core, DeiT-S ({:.2f} GMAC an image), {}\n", macs / 1e9,
+               figures.at("arithmetic_path").get<std::string>());
+    fmt::print("{:36}{:>9}{:>10}{:>14}{:>12}\n", "", "GMAC/s", "images/s", "of FMA peak", "of digital");
+    fmt::print("{:36}{:9.3f}{:10.2f}{:14.3f}\n", "fused multiply-adds in fp32, peak", peak / 2e9,
+               peak / 2 / macs, 1.0);
+    for (const Case& timed : cases()) {
+        const std::string name(timed.name);
+        const double rate = figure(name + "_mac_per_s");
+        fmt::print("{:36}{:9.3f}{:10.2f}{:14.3f}{:12.3f}\n", timed.title, rate / 1e9, rate / macs,
+                   figure(name + "_per_fma_peak"), rate / figure("digital_mac_per_s"));
+    }
+    fmt::print("{:36}{:9.3f} G/s\n", "normals", figure("normals_per_s") / 1e9);
+    fmt::print("{:36}{:9.0f} MB beside the mapped weights\n", "private memory",
+               figure("private_memory_bytes") / 1e6);
     return ExitCode::done;
 }
 

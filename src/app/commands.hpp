@@ -31,11 +31,14 @@ struct ReplayOptions {
 
 struct BenchOptions {
     double seconds = 2;  ///< per measurement
+    std::string only;    ///< one case, over and over
     bool json = false;
 };
 
 ExitCode check(const StudyOptions& options);
-ExitCode plan(const StudyOptions& options, bool json);
+/// `bench`: file with what `bench --json` printed on the machine that will run the study; empty: measure
+/// here.
+ExitCode plan(const StudyOptions& options, const std::string& bench, bool json);
 /// Every rank calls it; only rank 0 prints.
 ExitCode run(const RunOptions& options, comm::Communicator& comm);
 ExitCode status(const std::string& directory, bool json);

@@ -58,7 +58,7 @@ int main(int argc, char** argv) {
     app::RunOptions run;
     app::ReplayOptions replay;
     app::BenchOptions bench;
-    std::string directory, weights;
+    std::string directory, weights, plan_bench;
     std::uint32_t heads = 0;
     bool json = false, partial = false;
     run.command_line = join(argc, argv);
@@ -71,10 +71,13 @@ int main(int argc, char** argv) {
 
     auto* plan_command = program.add_subcommand("plan", "size of a study: points, units, hours, file size");
     plan_command->footer(
-        "Times a few images on this machine. Example: crossweep plan configs/deit_tiny.toml");
+        "Times a few images on this machine, or plans for another one by what crossweep bench --json "
+        "printed\n"
+        "there. Example: crossweep plan configs/deit_tiny.toml --bench node.json");
     add_study(plan_command, study);
+    plan_command->add_option("--bench", plan_bench, "figures of the machine that will run the study");
     plan_command->add_flag("--json", json, "print JSON");
-    plan_command->callback([&] { command = [&](auto&) { return app::plan(study, json); }; });
+    plan_command->callback([&] { command = [&](auto&) { return app::plan(study, plan_bench, json); }; });
 
     auto* run_command = program.add_subcommand("run", "run a study, or go on with it where it stopped");
     run_command->footer(
@@ -125,7 +128,9 @@ int main(int argc, char** argv) {
     auto* bench_command = program.add_subcommand("bench", "speed of this machine on a DeiT-S, as ratios");
     bench_command->footer("Example: crossweep bench --seconds 5");
     bench_command->add_option("--seconds", bench.seconds, "per measurement")->check(CLI::Range(0.01, 3600.0));
-    bench_command->add_flag("--json", bench.json, "print JSON");
+    bench_command->add_option("--only", bench.only,
+                              "run one case over and over, for profilers: digital, frozen, per_read, ...");
+    bench_command->add_flag("--json", bench.json, "print JSON; crossweep plan --bench reads it");
     bench_command->callback([&] { command = [&](auto&) { return app::bench(bench); }; });
 
     auto* schema_command = program.add_subcommand("schema", "reference of all study keys, as Markdown");

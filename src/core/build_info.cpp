@@ -5,6 +5,7 @@
 #include <array>
 
 #include "build_info.hpp"  // generated: version, commit, build type
+#include "crossweep/core/instruction_set.hpp"
 
 namespace crossweep {
 
@@ -19,9 +20,13 @@ std::string instruction_set() {
 std::vector<std::pair<std::string, std::string>> build_info() {
     std::array<char, 256> host{};
     gethostname(host.data(), host.size() - 1);
-    return {{"version", CROSSWEEP_VERSION},         {"git_commit", CROSSWEEP_GIT_COMMIT},
-            {"compiler", "g++ " __VERSION__},       {"build_type", CROSSWEEP_BUILD_TYPE},
-            {"instruction_set", instruction_set()}, {"host", host.data()}};
+    return {{"version", CROSSWEEP_VERSION},
+            {"git_commit", CROSSWEEP_GIT_COMMIT},
+            {"compiler", "g++ " __VERSION__},
+            {"build_type", CROSSWEEP_BUILD_TYPE},
+            {"instruction_set", instruction_set()},
+            {"integer_kernels", std::string(name_of(best_instruction_set()))},
+            {"host", host.data()}};
 }
 
 }  // namespace crossweep

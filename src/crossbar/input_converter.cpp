@@ -147,7 +147,10 @@ const Energies& InputConverter::energies(InputEnergy of) {
     const bool at_once = of == InputEnergy::at_once;
     Energies& energies = at_once ? squares_in_bytes_ : energies_in_bytes_;
     bool& has = at_once ? has_squares_in_bytes_ : has_energies_in_bytes_;
-    if (!has) energies.store(at_once ? squares() : cycle_energies());
+    if (!has && at_once && largest_code_ > 0)
+        energies.store_squares_of(codes(), steps_, largest_code_);
+    else if (!has)
+        energies.store(at_once ? squares() : cycle_energies());
     has = true;
     return energies;
 }

@@ -36,6 +36,15 @@ void energy_kernel(const float* __restrict square, float inverse_step, std::uint
             round_at<std::uint8_t>(square[i] * inverse_step, static_cast<std::uint32_t>(i) * energy_pitch);
 }
 
+/// The same for inputs that are codes: their squares are not kept.
+CROSSWEEP_MULTIVERSION
+void squared_code_kernel(const float* __restrict input, float inverse_step, std::uint8_t* __restrict code,
+                         std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i)
+        code[i] = round_at<std::uint8_t>(input[i] * input[i] * inverse_step,
+                                         static_cast<std::uint32_t>(i) * energy_pitch);
+}
+
 CROSSWEEP_MULTIVERSION
 void amplitude_kernel(const float* __restrict square, const float* __restrict inverse_step,
                       std::uint32_t threshold, std::uint32_t pitch, std::int8_t* __restrict code,
@@ -69,6 +78,20 @@ void Energies::store(const linalg::ConstMatrixView& squares) {
         } else {
             std::fill_n(codes_.row(token), of_token.size(), std::uint8_t{0});
         }
+    }
+}
+
+void Energies::store_squares_of(const linalg::ConstMatrixView& input_codes, std::span<const float> steps,
+                                std::int32_t largest_code) {
+    CROSSWEEP_EXPECT(steps.size() == static_cast<std::size_t>(input_codes.rows()) && largest_code > 0);
+    codes_.shape(input_codes.rows(), input_codes.cols());
+    steps_.resize(steps.size());
+    const float largest = static_cast<float>(largest_code) * static_cast<float>(largest_code);
+    for (std::size_t token = 0; token < steps.size(); ++token) {
+        const auto of_token = row_of(input_codes, static_cast<Index>(token));
+        steps_[token] = steps[token] * steps[token] * (largest / largest_energy);
+        squared_code_kernel(of_token.data(), largest_energy / largest, codes_.row(static_cast<Index>(token)),
+                            of_token.size());
     }
 }
 

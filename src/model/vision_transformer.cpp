@@ -30,10 +30,33 @@ std::uint64_t Architecture::parameters() const {
            2 * width + classes * (width + 1);
 }
 
+std::uint64_t Architecture::multiply_accumulates(linalg::Role role) const {
+    using linalg::Role;
+    switch (role) {
+        case Role::query:
+        case Role::key:
+        case Role::value:
+        case Role::projection:
+            return depth * tokens * width * width;
+        case Role::mlp_in:
+        case Role::mlp_out:
+            return depth * tokens * width * mlp_width;
+        case Role::written_keys:
+        case Role::written_values:
+            return depth * tokens * tokens * width;
+        case Role::embedding:
+            return (tokens - 1) * width * channels * patch_size * patch_size;
+        case Role::head:
+            return classes * width;
+    }
+    throw InternalError("unknown role");
+}
+
 std::uint64_t Architecture::multiply_accumulates() const {
-    const std::uint64_t block =
-        tokens * (4 * width * width + 2 * width * mlp_width) + 2 * tokens * tokens * width;
-    return depth * block + (tokens - 1) * width * channels * patch_size * patch_size + classes * width;
+    std::uint64_t sum = 0;
+    for (std::size_t role = 0; role < linalg::role_count; ++role)
+        sum += multiply_accumulates(static_cast<linalg::Role>(role));
+    return sum;
 }
 
 void VisionTransformer::forward(std::span<const Image> images, linalg::MatmulEngine& engine,

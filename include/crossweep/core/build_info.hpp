@@ -7,7 +7,8 @@
 
 namespace crossweep {
 
-/// (name, value) pairs: version, git_commit, compiler, build_type, instruction_set, host.
+/// (name, value) pairs: version, git_commit, compiler, build_type, instruction_set, integer_kernels,
+/// host.
 std::vector<std::pair<std::string, std::string>> build_info();
 
 /// "x86-64-v4", "x86-64-v3" or "portable": the version of the vectorised loops that this processor selects.

@@ -31,7 +31,9 @@ struct Architecture {
 
     std::size_t head_width() const { return width / heads; }
     std::uint64_t parameters() const;
-    /// Multiply-accumulate operations per image, without softmax, norms and biases.
+    /// Multiply-accumulate operations per image, without softmax, norms and biases; of all layers of a role,
+    /// and of all roles.
+    std::uint64_t multiply_accumulates(linalg::Role role) const;
     std::uint64_t multiply_accumulates() const;
 };
 
