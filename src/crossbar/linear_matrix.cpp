@@ -9,7 +9,12 @@ namespace crossweep::crossbar {
 namespace {
 
 using Eigen::Index;
+using linalg::columns_of;
 using linalg::row_of;
+
+constexpr auto block_width = static_cast<std::size_t>(linalg::output_block);
+/// Blocks whose sums wait in the second-level cache for their noise: normals are cheaper in long rows.
+constexpr Index blocks_at_once = 6;
 
 /// mean (+)= weight of `held` digits, with the signs of `wanted` where the plane has none of its own.
 CROSSWEEP_MULTIVERSION
@@ -140,8 +145,8 @@ void store(MappedOperand& mapped, const ArrayGrid& grid, Index head_width, std::
     matrix.amplitudes.resize(static_cast<std::size_t>(mapped.code.cols() / head_width));
     for (std::size_t head = 0; head < matrix.amplitudes.size(); ++head) {
         const linalg::Matrix& squares = mapped.squares;
-        matrix.amplitudes[head].store(
-            linalg::columns_of(squares, static_cast<Index>(head) * head_width, head_width), grid.orientation);
+        matrix.amplitudes[head].store(columns_of(squares, static_cast<Index>(head) * head_width, head_width),
+                                      grid.orientation);
     }
 }
 
@@ -151,36 +156,55 @@ void LinearMultiplier::multiply(const LinearMatrix& matrix, std::size_t head, In
     if (!exact) {
         const Index first = static_cast<Index>(head) * matrix.head_width;
         crossbar::multiply(matrix.orientation, inputs.values(),
-                           linalg::columns_of(matrix.mean, first, matrix.head_width), y);
+                           columns_of(matrix.mean, first, matrix.head_width), y);
         if (!noise) return;
     }
-    constexpr auto block_width = static_cast<std::size_t>(linalg::output_block);
-    codes_.resize(static_cast<std::size_t>(y.rows()) * block_width);
-    variances_.resize(codes_.size());
-    normal_.resize(block_width);
     draws_.clear();
     for (Index row = 0; noise && row < y.rows(); ++row) draws_.push_back(noise->draws.identity(row));
-    const auto outputs = static_cast<std::size_t>(y.cols());
-    for (std::size_t first = 0; first < outputs; first += block_width) {
-        const std::size_t count = std::min(block_width, outputs - first);
-        const auto block = static_cast<Index>(first / block_width);
-        if (exact) linalg::multiply_block(inputs.words(), matrix.codes, block, codes_.data());
-        if (noise) {
-            linalg::multiply_block(inputs.energies(noise->energy).codes(), matrix.amplitudes[head].codes(),
-                                   block, variances_.data());
+    const std::size_t block_sums = static_cast<std::size_t>(y.rows()) * block_width;
+    codes_.resize(blocks_at_once * block_sums);
+    variances_.resize(codes_.size());
+    const Index blocks = (y.cols() + linalg::output_block - 1) / linalg::output_block;
+    for (Index first = 0; first < blocks; first += blocks_at_once) {
+        const Index end = std::min<Index>(first + blocks_at_once, blocks);
+        for (Index block = first; block < end; ++block) {
+            const std::size_t at = static_cast<std::size_t>(block - first) * block_sums;
+            if (exact) linalg::multiply_block(inputs.words(), matrix.codes, block, codes_.data() + at);
+            if (noise) {
+                linalg::multiply_block(inputs.energies(noise->energy).codes(),
+                                       matrix.amplitudes[head].codes(), block, variances_.data() + at);
+            }
         }
-        for (Index row = 0; row < y.rows(); ++row) {
-            const auto token = static_cast<std::size_t>(row);
-            float* const of_token = row_of(y, row).data() + first;
+        finish_blocks(
+            matrix, head, inputs, noise, first * linalg::output_block,
+            columns_of(y, first * linalg::output_block,
+                       std::min(end * linalg::output_block, y.cols()) - first * linalg::output_block));
+    }
+}
+
+void LinearMultiplier::finish_blocks(const LinearMatrix& matrix, std::size_t head, InputConverter& inputs,
+                                     const std::optional<ReadNoiseOfProduct>& noise, Index first,
+                                     linalg::MatrixView y) {
+    const bool exact = matrix.codes.outputs() > 0;
+    const std::size_t block_sums = static_cast<std::size_t>(y.rows()) * block_width;
+    const auto first_output = static_cast<std::size_t>(first), outputs = static_cast<std::size_t>(y.cols());
+    normal_.resize(outputs);
+    for (Index row = 0; row < y.rows(); ++row) {
+        const auto token = static_cast<std::size_t>(row);
+        float* const of_token = row_of(y, row).data();
+        if (noise) linalg::fill_normal(noise->draws.key, draws_[token], first_output, normal_);
+        for (std::size_t output = 0; output < outputs; output += block_width) {
+            const std::size_t at = output / block_width * block_sums + token * block_width;
+            const std::size_t count = std::min(block_width, outputs - output);
             if (exact) {
-                weigh_kernel(codes_.data() + token * block_width, matrix.weight_of_code.data() + first,
-                             inputs.steps()[token], of_token, count);
+                weigh_kernel(codes_.data() + at, matrix.weight_of_code.data() + first_output + output,
+                             inputs.steps()[token], of_token + output, count);
             }
             if (!noise) continue;
-            linalg::fill_normal(noise->draws.key, draws_[token], first, {normal_.data(), count});
-            add_noise_kernel(
-                variances_.data() + token * block_width, matrix.amplitudes[head].steps().data() + first,
-                inputs.energies(noise->energy).steps()[token], noise->sigma, normal_.data(), of_token, count);
+            add_noise_kernel(variances_.data() + at,
+                             matrix.amplitudes[head].steps().data() + first_output + output,
+                             inputs.energies(noise->energy).steps()[token], noise->sigma,
+                             normal_.data() + output, of_token + output, count);
         }
     }
 }

@@ -26,7 +26,7 @@ namespace crossweep::crossbar {
 /// This function gives G_ij / (1 + a_ij), which agrees to first order and stays positive for conductances
 /// that are not negative. Measured against the full network, all cells on or random, N = 4 to 64 lines on the
 /// longer side, x = R G_max N^2 up to 2: elements are off by at most 0.12 x^2 G_max (at x = 1 by 0.035
-/// G_max), the current of a column with all inputs on by at most 6 x^2 percent (at x = 1 by 3.5 percent,
+/// G_max), the current of a column with all inputs on by at most 7 x^2 percent (at x = 1 by 3.5 percent,
 /// where all cells on lose 40 to 50). A cell that is off gains up to 0.12 x^2 G_max from currents that return
 /// through other lines, which this leaves out: much of its own conductance. Other forms of the same first
 /// order, one factor 1 / (1 + a) for each line, exp(-a), and exact ladders of single lines, miss 8 to 21

@@ -48,7 +48,12 @@ class LinearMultiplier {
                   const std::optional<ReadNoiseOfProduct>& noise, linalg::MatrixView y);
 
   private:
-    /// The sums of one block of 64 outputs [token, 64].
+    /// Weigh the sums of the blocks from output `first` on, add their noise and put them into `y`.
+    void finish_blocks(const LinearMatrix& matrix, std::size_t head, InputConverter& inputs,
+                       const std::optional<ReadNoiseOfProduct>& noise, Eigen::Index first,
+                       linalg::MatrixView y);
+
+    /// Sums of several blocks of 64 outputs [block, token, 64].
     std::vector<std::int32_t> codes_, variances_;
     std::vector<float> normal_;
     std::vector<DrawIdentity> draws_;  ///< [token]
