@@ -12,40 +12,73 @@ namespace {
 
 using Eigen::Index;
 
-// sum, gain, offset, out:[column]  out += weight code, code = round(sum / step * gain + offset) in 0 …
-// largest. Comparisons are written so that what is not a number stays so.
-CROSSWEEP_MULTIVERSION
-void convert_kernel(const float* __restrict sum, const float* __restrict gain, const float* __restrict offset,
-                    float inverse_step, float largest, double weight, double* __restrict out,
-                    std::size_t columns) {
-    for (std::size_t j = 0; j < columns; ++j) {
-        const float level = sum[j] * inverse_step * gain[j] + offset[j];
-        const float raised = level < 0.0F ? 0.0F : level;
-        const float code = ((raised > largest ? largest : raised) + rounding_shift) - rounding_shift;
-        out[j] += weight * static_cast<double>(code);
+/// What a token's sums on one array go through.
+struct Conversion {
+    std::span<const Cycle> cycles;
+    const float* sums;                               ///< [cycle, column]
+    const float *gain = nullptr, *offset = nullptr;  ///< [column]; null without errors
+    float inverse_step, largest_code;
+    double unit;    ///< what a code counts: step times significance
+    double* total;  ///< [column]
+    std::size_t columns;
+};
+
+/// Columns whose codes add up in registers and the first cache.
+constexpr std::size_t columns_at_once = 64;
+
+// y:[cycle, column]  total, gain, offset:[column]  weight:[cycle]
+// total += unit sum_c weight_c code_c, code = round(y / step gain + offset) in 0 … largest, added up as Sum,
+// which holds these whole numbers exactly. Comparisons are written so that what is not a number stays so.
+template <class Sum, bool has_errors>
+[[gnu::always_inline]] inline void convert_body(const Conversion& to) {
+    const float inverse_step = to.inverse_step, largest = to.largest_code;
+    for (std::size_t first = 0; first < to.columns; first += columns_at_once) {
+        const std::size_t columns = std::min(columns_at_once, to.columns - first);
+        Sum codes[columns_at_once] = {};
+        for (std::size_t c = 0; c < to.cycles.size(); ++c) {
+            const float* __restrict y = to.sums + c * to.columns + first;
+            const Sum weight = static_cast<Sum>(to.cycles[c].weight);
+            for (std::size_t j = 0; j < columns; ++j) {
+                float level = y[j] * inverse_step;
+                if constexpr (has_errors) level = level * to.gain[first + j] + to.offset[first + j];
+                const float raised = level < 0.0F ? 0.0F : level;
+                const float code = ((raised > largest ? largest : raised) + rounding_shift) - rounding_shift;
+                codes[j] += weight * static_cast<Sum>(code);
+            }
+        }
+        for (std::size_t j = 0; j < columns; ++j)
+            to.total[first + j] += to.unit * static_cast<double>(codes[j]);
     }
 }
 
 CROSSWEEP_MULTIVERSION
-void convert_without_errors_kernel(const float* __restrict sum, float inverse_step, float largest,
-                                   double weight, double* __restrict out, std::size_t columns) {
-    for (std::size_t j = 0; j < columns; ++j) {
-        const float level = sum[j] * inverse_step;
-        const float raised = level < 0.0F ? 0.0F : level;
-        const float code = ((raised > largest ? largest : raised) + rounding_shift) - rounding_shift;
-        out[j] += weight * static_cast<double>(code);
+void convert_kernel(const Conversion& to) {
+    convert_body<float, false>(to);
+}
+
+CROSSWEEP_MULTIVERSION
+void convert_in_fp64_kernel(const Conversion& to) {
+    convert_body<double, false>(to);
+}
+
+CROSSWEEP_MULTIVERSION
+void convert_with_errors_kernel(const Conversion& to) {
+    convert_body<double, true>(to);
+}
+
+/// The same without rounding; real sums add up over the cycles before their significance counts.
+CROSSWEEP_MULTIVERSION
+void add_exactly_kernel(const Conversion& to) {
+    for (std::size_t first = 0; first < to.columns; first += columns_at_once) {
+        const std::size_t columns = std::min(columns_at_once, to.columns - first);
+        double sums[columns_at_once] = {};
+        for (std::size_t c = 0; c < to.cycles.size(); ++c) {
+            const float* __restrict y = to.sums + c * to.columns + first;
+            const auto weight = static_cast<double>(to.cycles[c].weight);
+            for (std::size_t j = 0; j < columns; ++j) sums[j] += weight * static_cast<double>(y[j]);
+        }
+        for (std::size_t j = 0; j < columns; ++j) to.total[first + j] += to.unit * sums[j];
     }
-}
-
-CROSSWEEP_MULTIVERSION
-void add_exactly_kernel(const float* __restrict sum, double weight, double* __restrict out,
-                        std::size_t columns) {
-    for (std::size_t j = 0; j < columns; ++j) out[j] += weight * static_cast<double>(sum[j]);
-}
-
-CROSSWEEP_MULTIVERSION
-void scale_kernel(double* out, double factor, std::size_t columns) {
-    for (std::size_t j = 0; j < columns; ++j) out[j] *= factor;
 }
 
 /// Normals of every column, times `sigma`, plus `mean`.
@@ -72,6 +105,8 @@ double full_range(const CrossbarParams& params, float largest_digit) {
 AdcBank::AdcBank(const CrossbarParams& params, const CellLayout& layout, const AdcRanges* ranges,
                  const ColumnBank& columns)
     : largest_code_(params.adc_bits == 0 ? 0.0F : static_cast<float>((1U << params.adc_bits) - 1)),
+      // Codes times weights of cycles are below 2^adc_bits 2^input_bits in sum.
+      adds_in_fp32_(params.adc_bits + params.input_bits <= 24),
       steps_(layout.slices, 1.0F),
       planes_(layout.planes.size()) {
     if (params.adc_bits == 0) return;
@@ -93,33 +128,32 @@ AdcBank::AdcBank(const CrossbarParams& params, const CellLayout& layout, const A
     offset_ = draw_errors(columns, planes_, NoiseSite::adc_offset, params.adc_offset_sigma, 0);
 }
 
-std::span<const float> AdcBank::errors(const linalg::Matrix& all, const Plane& plane, Index tile, Index first,
-                                       std::size_t columns) const {
+const float* AdcBank::errors(const linalg::Matrix& all, const Plane& plane, Index tile, Index first,
+                             [[maybe_unused]] std::size_t columns) const {
     const Index row = tile * static_cast<Index>(planes_) + plane.number;
     CROSSWEEP_EXPECT(row < all.rows() && first + static_cast<Index>(columns) <= all.cols());
-    return {all.data() + row * all.cols() + first, columns};
+    return all.data() + row * all.cols() + first;
 }
 
 void AdcBank::convert(const Plane& plane, Index tile, Index first, std::span<const Cycle> cycles,
-                      std::span<const float> sums, std::span<double> converted) const {
-    const std::size_t columns = converted.size();
+                      std::span<const float> sums, std::span<double> total) const {
+    const std::size_t columns = total.size();
     CROSSWEEP_EXPECT(sums.size() == cycles.size() * columns);
-    std::fill(converted.begin(), converted.end(), 0.0);
     const float step = steps_[plane.slice];
-    for (std::size_t c = 0; c < cycles.size(); ++c) {
-        const float* sum = sums.data() + c * columns;
-        const auto weight = static_cast<double>(cycles[c].weight);
-        if (largest_code_ == 0) {
-            add_exactly_kernel(sum, weight, converted.data(), columns);
-        } else if (gain_.size() == 0) {
-            convert_without_errors_kernel(sum, 1 / step, largest_code_, weight, converted.data(), columns);
-        } else {
-            convert_kernel(sum, errors(gain_, plane, tile, first, columns).data(),
-                           errors(offset_, plane, tile, first, columns).data(), 1 / step, largest_code_,
-                           weight, converted.data(), columns);
-        }
+    Conversion to{.cycles = cycles,
+                  .sums = sums.data(),
+                  .inverse_step = 1 / step,
+                  .largest_code = largest_code_,
+                  .unit = static_cast<double>(step) * static_cast<double>(plane.significance),
+                  .total = total.data(),
+                  .columns = columns};
+    if (largest_code_ == 0) return add_exactly_kernel(to);
+    if (gain_.size() > 0) {
+        to.gain = errors(gain_, plane, tile, first, columns);
+        to.offset = errors(offset_, plane, tile, first, columns);
+        return convert_with_errors_kernel(to);
     }
-    if (step != 1) scale_kernel(converted.data(), static_cast<double>(step), columns);
+    adds_in_fp32_ ? convert_kernel(to) : convert_in_fp64_kernel(to);
 }
 
 }  // namespace crossweep::crossbar

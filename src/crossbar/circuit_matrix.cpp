@@ -1,9 +1,10 @@
 #include "crossweep/crossbar/circuit_matrix.hpp"
 
 #include <algorithm>
+#include <array>
+#include <numeric>
 
 #include "crossweep/core/error.hpp"
-#include "crossweep/core/multiversion.hpp"
 #include "crossweep/crossbar/read_law.hpp"
 #include "crossweep/linalg/gaussian.hpp"
 
@@ -37,11 +38,6 @@ Index widest(const std::vector<Index>& edges) {
     return width;
 }
 
-CROSSWEEP_MULTIVERSION
-void add_scaled_kernel(const double* __restrict x, double factor, double* __restrict sum, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) sum[i] += factor * x[i];
-}
-
 /// Position of `edge` among `edges`. Throws InternalError if it is none.
 std::size_t position(const std::vector<Index>& edges, Index edge) {
     const auto found = std::lower_bound(edges.begin(), edges.end(), edge);
@@ -62,17 +58,25 @@ struct CircuitMultiplier::Array {
     Index first_output, output_count;             ///< outputs, in the operand
 
     bool by_outputs() const { return matrix.grid.orientation == Orientation::outputs_by_inputs; }
-    ConstMatrixView cells_of(const Plane& plane) const {
-        const ConstMatrixView held = const_view(matrix.planes[plane.number]);
-        return by_outputs() ? block(held, first_output, output_count, first_input, input_count)
-                            : block(held, first_input, input_count, first_output, output_count);
+    std::size_t sums_per_token() const {
+        return inputs.cycles().size() * static_cast<std::size_t>(output_count);
     }
-    /// y = rows [first, first + y.rows()) of `digits` times `cells`.
+    /// y = rows [first, first + y.rows()) of `digits` times `cell`.
     void multiply(const ConstMatrixView& digits, Index first, const ConstMatrixView& cell,
                   MatrixView y) const {
         crossbar::multiply(matrix.grid.orientation, block(digits, first, y.rows(), first_digit, input_count),
                            cell, y);
     }
+    /// Convert the sums of one token and add them to `sum`.
+    void convert(const Plane& plane, std::span<const float> sums, std::span<double> sum) const {
+        if (readers.histogram != nullptr) readers.histogram->add(plane.slice, sums);
+        readers.adc->convert(plane, tile, first_output, inputs.cycles(), sums, sum);
+    }
+};
+
+/// What the cells of one plane of an array hold, as numbers in the stored shape.
+struct CircuitMultiplier::HeldCells {
+    ConstMatrixView digits, squares;  ///< squares: see Cells::squared_amplitude; only for fresh read noise
 };
 
 void store(const MappedOperand& mapped, const ArrayGrid& grid, const CellIdentity& identity, Cells& cells,
@@ -83,9 +87,22 @@ void store(const MappedOperand& mapped, const ArrayGrid& grid, const CellIdentit
     matrix.input_edges = by_outputs ? grid.blocks.column_edges : row_edges(rows, grid.blocks.rows);
     matrix.outputs = by_outputs ? rows : columns;
     matrix.array_columns = by_outputs ? grid.blocks.rows : widest(grid.blocks.column_edges);
-    matrix.planes.resize(cells.layout().planes.size());
-    for (const Plane& plane : cells.layout().planes)
-        cells.hold(mapped, identity, plane, grid, matrix.planes[plane.number]);
+    const CellLayout& layout = cells.layout();
+    matrix.masks.clear();
+    matrix.planes.clear();
+    if (cells.are_perfect() && layout.largest_digit <= DigitMasks::largest_digit &&
+        widest(matrix.input_edges) <= DigitMasks::largest_rows) {
+        linalg::Matrix held;
+        for (const Plane& plane : layout.planes) {
+            cells.hold(mapped, identity, plane, grid, held);
+            matrix.masks.emplace_back(const_view(held), grid.orientation, matrix.input_edges,
+                                      static_cast<std::uint32_t>(layout.largest_digit));
+        }
+    } else {
+        matrix.planes.resize(layout.planes.size());
+        for (const Plane& plane : layout.planes)
+            cells.hold(mapped, identity, plane, grid, matrix.planes[plane.number]);
+    }
     const auto tiles = static_cast<Index>(matrix.input_edges.size()) - 1;
     matrix.weight_of_code.resize(tiles, matrix.outputs);
     for (Index tile = 0; tile < tiles; ++tile) {
@@ -116,11 +133,17 @@ void CircuitMultiplier::multiply(const CircuitMatrix& matrix, const Cells& cells
     const std::size_t first_column = position(output_edges, region.first_output);
     const std::size_t end_column = position(output_edges, region.first_output + region.outputs);
     const float shift = cells.layout().shift;
+    const bool counts = !matrix.masks.empty() && inputs.applies_bits();
     Sums total = zeros(total_, y.rows(), y.cols());
     std::size_t number = 0;
     for (std::size_t tile = first_tile; tile < end_tile; ++tile) {
+        const Index input = input_edges[tile];
+        if (counts) {
+            inputs.pack_bits(input - region.first_input, input_edges[tile + 1] - input,
+                             matrix.masks.front().words(), bits_);
+        }
         for (std::size_t column = first_column; column < end_column; ++column) {
-            const Index input = input_edges[tile], output = output_edges[column];
+            const Index output = output_edges[column];
             const Array array{matrix,
                               cells,
                               inputs,
@@ -132,7 +155,10 @@ void CircuitMultiplier::multiply(const CircuitMatrix& matrix, const Cells& cells
                               output,
                               output_edges[column + 1] - output};
             Sums sum = zeros(array_sum_, y.rows(), array.output_count);
-            for (const Plane& plane : cells.layout().planes) read_plane(array, plane, number++, sum);
+            for (const Plane& plane : cells.layout().planes) {
+                counts ? count_plane(array, plane, number, sum) : read_plane(array, plane, number, sum);
+                ++number;
+            }
             if (shift != 0) {
                 const auto codes = block(inputs.codes(), 0, y.rows(), array.first_digit, array.input_count);
                 sum.colwise() -= static_cast<double>(shift) * codes.cast<double>().rowwise().sum();
@@ -149,58 +175,93 @@ void CircuitMultiplier::multiply(const CircuitMatrix& matrix, const Cells& cells
     }
 }
 
+void CircuitMultiplier::count_plane(const Array& array, const Plane& plane, std::size_t number, Sums sum) {
+    const DigitMasks& masks = array.matrix.masks[plane.number];
+    std::array<float, static_cast<std::size_t>(DigitMasks::largest_digit) + 1> squares{};
+    std::iota(squares.begin(), squares.end(), 0.0F);
+    array.cells.squared_amplitude(squares, squares);
+    const std::size_t cycles = array.inputs.cycles().size();
+    counted_.resize(array.sums_per_token());
+    MaskedRead read{.bits = bits_.data(),
+                    .masks = masks.of(array.tile, array.first_output),
+                    .cycles = cycles,
+                    .columns = static_cast<std::size_t>(array.output_count),
+                    .mask_stride = static_cast<std::size_t>(masks.outputs()),
+                    .square_of_digit = squares,
+                    .normal = nullptr,
+                    .sigma = array.cells.read_sigma(),
+                    .sums = counted_.data()};
+    const MaskedReader read_masks = masked_reader(instruction_set_, masks.digits(), masks.words());
+    for (Index token = 0; token < sum.rows(); ++token) {
+        if (array.readers.draws) read.normal = draw(array, number, token).data();
+        read_masks(read);
+        read.bits += cycles * static_cast<std::size_t>(masks.words());
+        array.convert(plane, counted_, {sum.row(token).data(), read.columns});
+    }
+}
+
 void CircuitMultiplier::read_plane(const Array& array, const Plane& plane, std::size_t number, Sums sum) {
     const auto cycles = static_cast<Index>(array.inputs.cycles().size());
-    const auto sums_per_token = static_cast<std::size_t>(cycles * array.output_count);
-    const ConstMatrixView held = array.cells_of(plane);
-    const ColumnReaders& readers = array.readers;
-    if (readers.draws) {
-        MatrixView squares = squares_.shaped(held.rows(), held.cols());
-        for (Index row = 0; row < held.rows(); ++row)
-            array.cells.squared_amplitude(row_of(held, row), row_of(squares, row));
-    }
-    converted_.resize(static_cast<std::size_t>(array.output_count));
+    const std::size_t sums_per_token = array.sums_per_token();
+    const HeldCells held = held_cells(array, plane);
     const Index tokens_at_once = std::max<Index>(1, rows_at_once / cycles);
     for (Index first = 0; first < sum.rows(); first += tokens_at_once) {
         const Index tokens = std::min(tokens_at_once, sum.rows() - first);
         const ConstMatrixView sums = read_columns(array, held, number, first, tokens);
         for (Index token = 0; token < tokens; ++token) {
-            const std::span<const float> of_token(sums.data() + token * cycles * array.output_count,
-                                                  sums_per_token);
-            if (readers.histogram != nullptr) {
-                readers.histogram->add(plane.slice, of_token);
-            }
-            readers.adc->convert(plane, array.tile, array.first_output, array.inputs.cycles(), of_token,
-                                 converted_);
-            add_scaled_kernel(converted_.data(), static_cast<double>(plane.significance),
-                              sum.data() + (first + token) * array.output_count, converted_.size());
+            const std::span<const float> of_token(
+                sums.data() + static_cast<std::size_t>(token) * sums_per_token, sums_per_token);
+            array.convert(plane, of_token,
+                          {sum.row(first + token).data(), static_cast<std::size_t>(array.output_count)});
         }
     }
 }
 
-ConstMatrixView CircuitMultiplier::read_columns(const Array& array, const ConstMatrixView& held,
-                                                std::size_t number, Index first, Index tokens) {
+CircuitMultiplier::HeldCells CircuitMultiplier::held_cells(const Array& array, const Plane& plane) {
+    const CircuitMatrix& matrix = array.matrix;
+    const Index row = array.by_outputs() ? array.first_output : array.first_input;
+    const Index rows = array.by_outputs() ? array.output_count : array.input_count;
+    const Index column = array.by_outputs() ? array.first_input : array.first_output;
+    const Index columns = array.by_outputs() ? array.input_count : array.output_count;
+    if (!matrix.masks.empty()) {
+        matrix.masks[plane.number].unpack(array.tile, array.first_output, matrix.grid.orientation,
+                                          held_.shaped(rows, columns));
+    }
+    const ConstMatrixView digits =
+        matrix.masks.empty() ? block(const_view(matrix.planes[plane.number]), row, rows, column, columns)
+                             : const_view(held_.shaped(rows, columns));
+    MatrixView squares = squares_.shaped(rows, columns);
+    for (Index r = 0; array.readers.draws && r < rows; ++r)
+        array.cells.squared_amplitude(row_of(digits, r), row_of(squares, r));
+    return {digits, const_view(squares)};
+}
+
+ConstMatrixView CircuitMultiplier::read_columns(const Array& array, const HeldCells& held, std::size_t number,
+                                                Index first, Index tokens) {
     const auto cycles = static_cast<Index>(array.inputs.cycles().size());
     MatrixView currents = currents_.shaped(tokens * cycles, array.output_count);
-    array.multiply(array.inputs.digits(), first * cycles, held, currents);
+    array.multiply(array.inputs.digits(), first * cycles, held.digits, currents);
     if (!array.readers.draws) return const_view(currents);
     MatrixView variances = variances_.shaped(tokens * cycles, array.output_count);
-    const ConstMatrixView squares = const_view(squares_.shaped(held.rows(), held.cols()));
-    array.multiply(array.inputs.squared_digits(), first * cycles, squares, variances);
-    // All sums of a token and plane stand in one row of draws, one array behind the other.
-    const auto columns = static_cast<std::size_t>(array.output_count);
-    const auto of_token = static_cast<std::size_t>(cycles) * columns;
-    const auto room = static_cast<std::size_t>(cycles * array.matrix.array_columns);
-    const std::size_t groups = (room + linalg::normal_group - 1) / linalg::normal_group;
-    normal_.resize(of_token);
+    array.multiply(array.inputs.squared_digits(), first * cycles, held.squares, variances);
+    const std::size_t of_token = array.sums_per_token();
     for (Index token = 0; token < tokens; ++token) {
         const auto offset = static_cast<std::size_t>(token) * of_token;
-        linalg::fill_normal(array.readers.draws->key, array.readers.draws->identity(first + token),
-                            number * groups * linalg::normal_group, normal_);
-        add_read_noise({currents.data() + offset, of_token}, {variances.data() + offset, of_token}, normal_,
-                       array.cells.read_sigma());
+        add_read_noise({currents.data() + offset, of_token}, {variances.data() + offset, of_token},
+                       draw(array, number, first + token), array.cells.read_sigma());
     }
     return const_view(currents);
+}
+
+std::span<const float> CircuitMultiplier::draw(const Array& array, std::size_t number, Index token) {
+    // All sums of a token and plane stand in one row of draws, one array behind the other.
+    const std::size_t room =
+        array.inputs.cycles().size() * static_cast<std::size_t>(array.matrix.array_columns);
+    const std::size_t groups = (room + linalg::normal_group - 1) / linalg::normal_group;
+    normal_.resize(array.sums_per_token());
+    linalg::fill_normal(array.readers.draws->key, array.readers.draws->identity(token),
+                        number * groups * linalg::normal_group, normal_);
+    return normal_;
 }
 
 }  // namespace crossweep::crossbar

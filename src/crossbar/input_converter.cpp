@@ -46,6 +46,14 @@ std::int32_t floor_of(const Cycle& cycle) {
     return cycle.of == Cycle::Of::code ? std::numeric_limits<std::int32_t>::min() : 0;
 }
 
+/// Bit i is whether digit i is 1.
+CROSSWEEP_MULTIVERSION
+std::uint32_t pack_kernel(const float* digit, std::size_t count) {
+    std::uint32_t word = 0;
+    for (std::size_t i = 0; i < count; ++i) word |= (digit[i] != 0.0F ? 1U : 0U) << i;
+    return word;
+}
+
 }  // namespace
 
 std::vector<Cycle> input_cycles(const CrossbarParams& params, InputSign sign) {
@@ -190,6 +198,23 @@ ConstMatrixView InputConverter::squared_digits() {
     if (!has_squared_digits_) square(applied, squared);
     has_squared_digits_ = true;
     return const_view(squared);
+}
+
+bool InputConverter::applies_bits() const {
+    return largest_code_ > 0 && std::all_of(cycles().begin(), cycles().end(),
+                                            [](const Cycle& cycle) { return cycle.largest_digit == 1; });
+}
+
+void InputConverter::pack_bits(Index first, Index count, Index words, std::vector<std::uint32_t>& packed) {
+    CROSSWEEP_EXPECT(applies_bits() && count <= 32 * words);
+    const ConstMatrixView applied = digits();
+    packed.assign(static_cast<std::size_t>(applied.rows() * words), 0);
+    for (Index row = 0; row < applied.rows(); ++row) {
+        const float* const digit = applied.data() + row * applied.outerStride() + first;
+        for (Index i = 0; i < count; i += 32)
+            packed[static_cast<std::size_t>(row * words + i / 32)] =
+                pack_kernel(digit + i, static_cast<std::size_t>(std::min<Index>(32, count - i)));
+    }
 }
 
 }  // namespace crossweep::crossbar

@@ -44,6 +44,7 @@ std::vector<float> converted(const AdcBank& adc, const std::vector<float>& sums,
     const Cycle cycle{Cycle::Of::code, 0, 1, 1.0F};
     std::vector<double> out(sums.size());
     adc.convert(plane, tile, first, {&cycle, 1}, sums, out);
+    for (double& sum : out) sum /= static_cast<double>(plane.significance);
     return {out.begin(), out.end()};
 }
 
@@ -130,6 +131,34 @@ TEST(AdcBank, adds_the_codes_of_the_cycles_by_their_weights_after_conversion) {
     adc.convert({}, 0, 0, cycles, std::vector<float>{9, 4, 6, 30, 2, 8}, out);  // [cycle, column]
     EXPECT_DOUBLE_EQ(out[0], 10 * (-4 * 1 + 1 * 1 + 2 * 0));
     EXPECT_DOUBLE_EQ(out[1], 10 * (-4 * 0 + 1 * 1 + 2 * 1));
+}
+
+TEST(AdcBank, adds_to_the_total_by_the_significance_of_the_plane) {
+    const AdcBank adc = make(converters(8));
+    const Cycle cycle{Cycle::Of::code, 0, 1, 1.0F};
+    const Plane negative_sixteens{.significance = -16};
+    std::vector<double> total{100, 0.5};
+    adc.convert(negative_sixteens, 0, 0, {&cycle, 1}, std::vector<float>{3, 2}, total);
+    EXPECT_EQ(total, (std::vector<double>{100 - 48, 0.5 - 32}));
+}
+
+// Codes of 16 bits in 16 cycles do not fit the mantissa of fp32; those of 6 bits in 8 cycles do.
+TEST(AdcBank, codes_add_up_exactly_however_long_they_are) {
+    CrossbarParams params = converters(16, AdcRange::given);
+    params.input_bits = 16;
+    params.adc_range_top = 65535;  // step 1
+    const AdcBank adc = make(params);
+    std::vector<Cycle> cycles;
+    std::vector<float> sums;
+    double expected = 0;
+    for (std::uint32_t bit = 0; bit < 15; ++bit) {
+        cycles.push_back({Cycle::Of::code, bit, 1, static_cast<float>(1U << bit)});
+        sums.push_back(static_cast<float>(65535 - bit));
+        expected += static_cast<double>(65535 - bit) * static_cast<double>(1U << bit);
+    }
+    std::vector<double> total(1);
+    adc.convert({}, 0, 0, cycles, sums, total);
+    EXPECT_EQ(total[0], expected);
 }
 
 /// Gains and offsets of many columns, seen from outside: of two sums far from the ends of the range, in steps

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "linalg/normal_matrix.hpp"
 
@@ -227,6 +229,46 @@ TEST(InputConverter, keeps_what_is_not_finite) {
             EXPECT_LE(inputs.digits().maxCoeff(), 1.0F);
         }
     }
+}
+
+TEST(InputConverter, packs_its_digits_where_all_are_bits) {
+    for_every_converter([](const CrossbarParams& params, InputSign sign) {
+        const Matrix x = all_codes(params, sign);
+        InputConverter inputs(params);
+        inputs.convert(const_view(x), sign);
+        const Matrix digits = inputs.digits();
+        ASSERT_EQ(inputs.applies_bits(), digits.maxCoeff() == 1);
+        if (!inputs.applies_bits()) return;
+        const Index first = x.cols() / 5, count = std::min<Index>(x.cols() - first, 50), words = 4;
+        std::vector<std::uint32_t> packed;
+        inputs.pack_bits(first, count, words, packed);
+        ASSERT_EQ(packed.size(), static_cast<std::size_t>(digits.rows() * words));
+        for (Index row = 0; row < digits.rows(); ++row) {
+            for (Index i = 0; i < 32 * words; ++i) {
+                const std::uint32_t word = packed[static_cast<std::size_t>(row * words + i / 32)];
+                const bool expected = i < count && digits(row, first + i) == 1;
+                ASSERT_EQ((word >> (i % 32) & 1U) != 0, expected) << "row " << row << ", input " << i;
+            }
+        }
+    });
+}
+
+TEST(InputConverter, continuous_inputs_are_no_bits) {
+    CrossbarParams params;
+    params.input_bits = 0;
+    EXPECT_FALSE(InputConverter(params).applies_bits());
+}
+
+TEST(InputConverter, words_are_the_codes) {
+    for_every_converter([](const CrossbarParams& params, InputSign sign) {
+        const Matrix x = all_codes(params, sign);
+        InputConverter inputs(params);
+        inputs.convert(const_view(x), sign);
+        const linalg::WordRows& words = inputs.words();
+        for (Index row = 0; row < x.rows(); ++row)
+            for (Index i = 0; i < x.cols(); ++i)
+                ASSERT_EQ(static_cast<float>(words.row(row)[i]), inputs.codes()(row, i));
+    });
 }
 
 }  // namespace

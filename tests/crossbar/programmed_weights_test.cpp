@@ -39,7 +39,8 @@ bool equal(const StoredMatrix& a, const StoredMatrix& b) {
     if (const auto* of_a = std::get_if<CircuitMatrix>(&a)) {
         const auto& of_b = std::get<CircuitMatrix>(b);
         if (!equal(of_a->weight_of_code, of_b.weight_of_code) || of_a->input_edges != of_b.input_edges ||
-            of_a->array_columns != of_b.array_columns || of_a->planes.size() != of_b.planes.size())
+            of_a->array_columns != of_b.array_columns || of_a->planes.size() != of_b.planes.size() ||
+            of_a->masks != of_b.masks)
             return false;
         for (std::size_t i = 0; i < of_a->planes.size(); ++i) {
             if (!equal(of_a->planes[i], of_b.planes[i])) return false;
@@ -152,6 +153,24 @@ TEST(ProgramWeights, holds_what_every_fidelity_needs_part_by_part) {
         EXPECT_EQ(qkv[1].index(), 0U);
         EXPECT_EQ(qkv[2].index(), index);
     }
+}
+
+TEST(ProgramWeights, of_perfect_cells_of_two_bits_at_most_are_masks_at_circuit_level) {
+    const BlockWeights weights;
+    const auto stored = [&](const std::function<void(ChipParams&)>& change) {
+        ChipParams params;
+        params.fidelity = Fidelity::circuit;
+        change(params);
+        const auto chip = programmed(params, weights);
+        const auto& circuit = std::get<CircuitMatrix>(chip[0][0]);
+        return std::pair(circuit.masks.size(), circuit.planes.size());
+    };
+    using Sizes = std::pair<std::size_t, std::size_t>;
+    EXPECT_EQ(stored([](ChipParams&) {}), Sizes(8, 0));
+    EXPECT_EQ(stored([](ChipParams& p) { p.device.bits_per_cell = 1; }), Sizes(16, 0));
+    EXPECT_EQ(stored([](ChipParams& p) { p.device.bits_per_cell = 4; }), Sizes(0, 4));
+    EXPECT_EQ(stored([](ChipParams& p) { p.device.programming_noise_sigma = 0.1; }), Sizes(0, 8));
+    EXPECT_EQ(stored([](ChipParams& p) { p.crossbar.wire_resistance_ohm = 1; }), Sizes(0, 8));
 }
 
 /// Ways in which points of a study differ; at the sliced fidelities each is one more way.

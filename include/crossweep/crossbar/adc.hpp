@@ -33,19 +33,20 @@ class AdcBank {
             const ColumnBank& columns);
 
     /// Convert the sums of one token, [cycles, columns] of the array in row tile `tile` whose first column is
-    /// output `first`, add the codes up over the cycles by their weights, and give the result in units of
-    /// sums [columns].
+    /// output `first`, add the codes up over the cycles by their weights, and add the result in units of
+    /// sums, times the plane's significance, to `total` [columns].
     void convert(const Plane& plane, Eigen::Index tile, Eigen::Index first, std::span<const Cycle> cycles,
-                 std::span<const float> sums, std::span<double> converted) const;
+                 std::span<const float> sums, std::span<double> total) const;
 
     /// What one step of the converters of a slice is worth; 1 for exact converters.
     float step(std::uint32_t slice) const { return steps_[slice]; }
 
   private:
-    std::span<const float> errors(const linalg::Matrix& all, const Plane& plane, Eigen::Index tile,
-                                  Eigen::Index first, std::size_t columns) const;
+    const float* errors(const linalg::Matrix& all, const Plane& plane, Eigen::Index tile, Eigen::Index first,
+                        std::size_t columns) const;
 
     float largest_code_;        ///< 0: exact
+    bool adds_in_fp32_;         ///< whether sums of codes by weights of cycles are exact there
     std::vector<float> steps_;  ///< [slice]
     std::size_t planes_;
     linalg::Matrix gain_, offset_;  ///< [row tile * planes + plane, output]; empty without errors

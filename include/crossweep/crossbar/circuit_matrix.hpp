@@ -7,6 +7,7 @@
 
 #include "crossweep/crossbar/adc.hpp"
 #include "crossweep/crossbar/cells.hpp"
+#include "crossweep/crossbar/digit_masks.hpp"
 #include "crossweep/crossbar/input_converter.hpp"
 #include "crossweep/crossbar/read_draws.hpp"
 
@@ -14,14 +15,15 @@ namespace crossweep::crossbar {
 
 struct CircuitMatrix {
     ArrayGrid grid;
-    std::vector<linalg::Matrix> planes;     ///< what the cells hold, in digits, in the operand's stored shape
-    linalg::Matrix weight_of_code;          ///< [row tile, output]; a column of one array has one scale
+    std::vector<linalg::Matrix> planes;  ///< what the cells hold, in digits, in the operand's stored shape
+    std::vector<DigitMasks> masks;       ///< instead of `planes`, where cells hold exact digits of few bits
+    linalg::Matrix weight_of_code;       ///< [row tile, output]; a column of one array has one scale
     std::vector<Eigen::Index> input_edges;  ///< of the row tiles: 0, ..., inputs
     Eigen::Index outputs = 0;
     Eigen::Index array_columns = 0;  ///< of a whole array
 };
 
-/// Put `mapped` onto `cells`, plane by plane.
+/// Put `mapped` onto `cells`, plane by plane; here it is decided whether masks can hold what is on them.
 void store(const MappedOperand& mapped, const ArrayGrid& grid, const CellIdentity& identity, Cells& cells,
            CircuitMatrix& matrix);
 
@@ -50,19 +52,26 @@ class CircuitMultiplier {
     /// in fp32, array_rows (2^bits_per_cell - 1) (2^dac_bits - 1) < 2^24.
     using Sums = Eigen::Map<Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
     struct Array;
+    struct HeldCells;
 
     /// Zeros of that shape in `memory`, which only ever grows.
     static Sums zeros(std::vector<double>& memory, Eigen::Index rows, Eigen::Index columns);
 
     /// Read one plane of an array with all tokens; `number` counts them within the product, for the draws.
     void read_plane(const Array& array, const Plane& plane, std::size_t number, Sums sum);
+    /// The same by counting bits.
+    void count_plane(const Array& array, const Plane& plane, std::size_t number, Sums sum);
+    HeldCells held_cells(const Array& array, const Plane& plane);
     /// The sums of `tokens` tokens from `first` on, [tokens * cycles, columns], with their read noise.
-    linalg::ConstMatrixView read_columns(const Array& array, const linalg::ConstMatrixView& held,
-                                         std::size_t number, Eigen::Index first, Eigen::Index tokens);
+    linalg::ConstMatrixView read_columns(const Array& array, const HeldCells& held, std::size_t number,
+                                         Eigen::Index first, Eigen::Index tokens);
+    /// Normals of one token's sums [cycle, column].
+    std::span<const float> draw(const Array& array, std::size_t number, Eigen::Index token);
 
-    linalg::Scratch currents_, variances_, squares_;
-    std::vector<float> normal_;
-    std::vector<double> converted_;
+    InstructionSet instruction_set_ = best_instruction_set();
+    linalg::Scratch held_, currents_, variances_, squares_;
+    std::vector<std::uint32_t> bits_;  ///< of the inputs of one row tile [token, cycle, word]
+    AlignedVector<float> normal_, counted_;
     std::vector<double> array_sum_, total_;
 };
 

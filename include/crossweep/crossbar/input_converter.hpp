@@ -69,6 +69,12 @@ class InputConverter {
     linalg::ConstMatrixView digits();
     /// The digits' squares; the digits themselves if they are bits.
     linalg::ConstMatrixView squared_digits();
+    /// Whether every digit is a bit.
+    bool applies_bits() const;
+    /// The bits of `count` inputs from `first` on, input i in bit i % 32 of word i / 32: [T, cycle, word],
+    /// the unused bits and words 0. Needs `applies_bits()`.
+    void pack_bits(Eigen::Index first, Eigen::Index count, Eigen::Index words,
+                   std::vector<std::uint32_t>& packed);
 
     std::span<const Cycle> cycles() const { return (sign_ == InputSign::both ? signed_ : unsigned_).cycles; }
     /// Codes [T, K], integers. Not for continuous inputs.
