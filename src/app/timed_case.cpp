@@ -14,11 +14,11 @@ using device::ReadNoiseMode;
 using linalg::Role;
 
 constexpr std::array all_cases{
-    Case{"digital", "digital, fp32", Fidelity::digital, ReadNoiseMode::frozen, 12, 16},
-    Case{"frozen", "behavioural, read noise frozen", Fidelity::behavioural, ReadNoiseMode::frozen, 12, 16},
+    Case{"digital", "digital, fp32", Fidelity::digital, ReadNoiseMode::frozen, 12, 4},
+    Case{"frozen", "behavioural, read noise frozen", Fidelity::behavioural, ReadNoiseMode::frozen, 12, 4},
     Case{"per_read", "behavioural, read noise per read", Fidelity::behavioural, ReadNoiseMode::per_read, 12,
-         16},
-    Case{"sliced", "sliced, read noise per read", Fidelity::sliced, ReadNoiseMode::per_read, 12, 16},
+         4},
+    Case{"sliced", "sliced, read noise per read", Fidelity::sliced, ReadNoiseMode::per_read, 12, 4},
     Case{"circuit", "circuit, read noise per read", Fidelity::circuit, ReadNoiseMode::per_read, 1, 1},
 };
 

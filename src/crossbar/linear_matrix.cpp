@@ -150,15 +150,23 @@ void store(MappedOperand& mapped, const ArrayGrid& grid, Index head_width, std::
     }
 }
 
+void pack(Index rows, LinearMatrix& matrix) {
+    if (matrix.mean.size() == 0 || rows <= 1) return;
+    matrix.packed = linalg::PackedMatrix(linalg::const_view(matrix.mean), rows);
+    if (!matrix.packed.empty()) matrix.mean.resize(0, 0);
+}
+
 void LinearMultiplier::multiply(const LinearMatrix& matrix, std::size_t head, InputConverter& inputs,
                                 const std::optional<ReadNoiseOfProduct>& noise, linalg::MatrixView y) {
     const bool exact = matrix.codes.outputs() > 0;
-    if (!exact) {
+    if (!matrix.packed.empty()) {
+        matrix.packed.multiply(inputs.values(), y);
+    } else if (!exact) {
         const Index first = static_cast<Index>(head) * matrix.head_width;
         crossbar::multiply(matrix.orientation, inputs.values(),
                            columns_of(matrix.mean, first, matrix.head_width), y);
-        if (!noise) return;
     }
+    if (!exact && !noise) return;
     draws_.clear();
     for (Index row = 0; noise && row < y.rows(); ++row) draws_.push_back(noise->draws.identity(row));
     const std::size_t block_sums = static_cast<std::size_t>(y.rows()) * block_width;

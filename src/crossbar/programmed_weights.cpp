@@ -25,6 +25,7 @@ StoredMatrix program(const linalg::StationaryWeight& weight, std::size_t part, c
     }
     LinearMatrix linear;
     store(mapped, grid, matrix.cols(), largest_input_code(crossbar.input_bits), identity, cells, linear);
+    pack(weight.rows, linear);
     return linear;
 }
 

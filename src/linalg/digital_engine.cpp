@@ -15,12 +15,24 @@ ConstMatrixView part_of(const StationaryWeight& weight, std::size_t part) {
             outputs, weight.matrix.cols(), Eigen::OuterStride<>(weight.matrix.outerStride())};
 }
 
+DigitalEngine::DigitalEngine(std::span<const StationaryWeight> weights)
+    : weights_(weights), packed_(weights.size()) {
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+        for (std::size_t part = 0; weights[i].rows > 1 && part < weights[i].parts; ++part)
+            packed_[i].emplace_back(part_of(weights[i], part), weights[i].rows);
+    }
+}
+
 void DigitalEngine::multiply(std::size_t weight, const ConstMatrixView& x, MatrixView y) {
     const std::size_t parts = weights_[weight].parts;
     const Eigen::Index outputs = y.cols() / static_cast<Eigen::Index>(parts);
-    for (std::size_t part = 0; part < parts; ++part)
-        multiply_transposed(x, part_of(weights_[weight], part),
-                            columns_of(y, static_cast<Eigen::Index>(part) * outputs, outputs));
+    for (std::size_t part = 0; part < parts; ++part) {
+        MatrixView product = columns_of(y, static_cast<Eigen::Index>(part) * outputs, outputs);
+        if (packed_[weight].empty() || packed_[weight][part].empty())
+            multiply_transposed(x, part_of(weights_[weight], part), product);
+        else
+            packed_[weight][part].multiply(x, product);
+    }
 }
 
 void DigitalEngine::write(LayerId, std::size_t, const ConstMatrixView& keys, const ConstMatrixView& values) {

@@ -180,11 +180,12 @@ VisionTransformer::VisionTransformer(const io::Safetensors& file, std::size_t he
 
     // values:[outputs, inputs]
     const auto stationary = [&](std::size_t layer, linalg::Role role, std::size_t parts,
-                                std::span<const float> values, std::int64_t inputs) {
+                                std::span<const float> values, std::int64_t inputs, std::size_t rows) {
         const auto outputs = inputs > 0 ? static_cast<std::int64_t>(values.size()) / inputs : 0;
         stationary_.push_back(
             {LayerId(static_cast<std::uint32_t>(layer)), role, parts, a.heads > 0 ? a.head_width() : 0,
-             linalg::ConstMatrixView(values.data(), outputs, inputs, Eigen::OuterStride<>(inputs))});
+             linalg::ConstMatrixView(values.data(), outputs, inputs, Eigen::OuterStride<>(inputs)),
+             static_cast<Eigen::Index>(rows)});
     };
     for (std::size_t index = 0; index < a.depth; ++index) {
         const auto name = [&](const char* rest) { return fmt::format("blocks.{}.{}", index, rest); };
@@ -193,7 +194,7 @@ VisionTransformer::VisionTransformer(const io::Safetensors& file, std::size_t he
         };
         const auto weight = [&](const char* rest, linalg::Role role, std::size_t parts, std::int64_t out,
                                 std::int64_t in) {
-            stationary(index, role, parts, loader.floats(name(rest), {out, in}), in);
+            stationary(index, role, parts, loader.floats(name(rest), {out, in}), in, a.tokens);
         };
         weight("attn.qkv.weight", linalg::Role::query, 3, 3 * D, D);
         weight("attn.proj.weight", linalg::Role::projection, 1, D, D);
@@ -208,9 +209,9 @@ VisionTransformer::VisionTransformer(const io::Safetensors& file, std::size_t he
     }
     const auto channels = static_cast<std::int64_t>(a.channels);
     stationary(0, linalg::Role::embedding, 1, loader.floats("patch_embed.proj.weight", {D, channels, P, P}),
-               channels * P * P);
+               channels * P * P, a.tokens - 1);
     stationary(0, linalg::Role::head, 1,
-               loader.floats("head.weight", {static_cast<std::int64_t>(a.classes), D}), D);
+               loader.floats("head.weight", {static_cast<std::int64_t>(a.classes), D}), D, 1);
     normalisation_ = normalisation_from(loader.metadata("normalisation"));
     loader.expect_no_others();
     loader.throw_problems("Give an intact safetensors file of a timm ViT or DeiT with its published names.");

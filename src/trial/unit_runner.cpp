@@ -65,7 +65,7 @@ std::vector<io::Record> UnitRunner::run(const WorkUnit& unit) {
         record.path = path_;
     }
     if (unit.points.empty()) return records;
-    const LoadedModel& model = experiment_.model(experiment_.reference_of(unit.points.front()));
+    const std::size_t model = experiment_.reference_of(unit.points.front());
 
     const std::vector<std::size_t> order = order_by_chip(unit.points);
     const auto reference = std::find_if(order.begin(), order.end(),
@@ -120,13 +120,21 @@ linalg::MatrixView UnitRunner::forward(const LoadedModel& model, linalg::MatmulE
     return logits;
 }
 
-void UnitRunner::run_reference(std::span<const std::uint32_t> batch, const LoadedModel& model,
-                               io::Record* record) {
+linalg::DigitalEngine& UnitRunner::digital(std::size_t model) {
+    if (digital_model_ != model) {
+        digital_.emplace(experiment_.model(model).network.stationary_weights());
+        digital_model_ = model;
+    }
+    return *digital_;
+}
+
+void UnitRunner::run_reference(std::span<const std::uint32_t> batch, std::size_t number, io::Record* record) {
+    linalg::DigitalEngine& engine = digital(number);
+    const LoadedModel& model = experiment_.model(number);
     const auto start = Clock::now();
     normalise(batch, model);
     reference_attention_.resize(std::max(reference_attention_.size(), batch.size()));
     for (auto& attention : reference_attention_) attention.resize(model.network.architecture().depth);
-    linalg::DigitalEngine engine(model.network.stationary_weights());
     linalg::MatrixView logits =
         forward(model, engine, [&](std::size_t image, LayerId layer, const auto& attention) {
             reference_attention_[image][layer.value()] = attention;

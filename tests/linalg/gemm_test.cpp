@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <limits>
+#include <vector>
 
 #include "crossweep/core/build_info.hpp"
 #include "crossweep/core/error.hpp"
@@ -111,6 +113,30 @@ TEST(ArithmeticPath, names_our_instruction_set_and_that_of_the_library) {
     const std::string path = arithmetic_path();
     ASSERT_THAT(path, testing::StartsWith(ours));
     EXPECT_THAT(path.substr(ours.size()), testing::MatchesRegex("all|sse41|avx[0-9a-z_]*"));
+}
+
+TEST(PackedMatrix, gives_the_same_products_to_the_bit) {
+    for (const auto& [rows, outputs, inputs] : std::vector<std::array<Eigen::Index, 3>>{
+             {197, 384, 384}, {197, 384, 1536}, {50, 64, 256}, {3, 5, 7}}) {
+        const Matrix x = normal_matrix(rows, inputs, 1), w = normal_matrix(outputs, inputs, 2);
+        Matrix plain(rows, outputs), packed(rows, outputs + 3);
+        multiply_transposed(const_view(x), const_view(w), view(plain));
+        const PackedMatrix weights(const_view(w), rows);
+        if (weights.empty()) continue;
+        weights.multiply(const_view(x), columns_of(packed, 3, outputs));  // rows apart
+        EXPECT_EQ(Matrix(packed.rightCols(outputs)), plain) << rows << " x " << outputs << " x " << inputs;
+        Matrix wide(rows, inputs + 5);
+        wide.middleCols(2, inputs) = x;
+        weights.multiply(const_view(columns_of(wide, 2, inputs)), view(plain));
+        EXPECT_EQ(Matrix(packed.rightCols(outputs)), plain);
+    }
+}
+
+TEST(PackedMatrix, refuses_other_shapes) {
+    const Matrix x = normal_matrix(4, 8, 1), w = normal_matrix(5, 8, 2);
+    Matrix y(4, 5);
+    const PackedMatrix weights(const_view(w), 3);
+    EXPECT_THROW(weights.multiply(const_view(x), view(y)), InternalError);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "crossweep/crossbar/mapped_operand.hpp"
 #include "crossweep/crossbar/read_draws.hpp"
 #include "crossweep/crossbar/read_variance.hpp"
+#include "crossweep/linalg/gemm.hpp"
 #include "crossweep/linalg/integer_product.hpp"
 #include "crossweep/linalg/matrix.hpp"
 
@@ -17,7 +18,8 @@ namespace crossweep::crossbar {
 
 /// What the cells of every weight stand for together: codes, where that is exact, else weights.
 struct LinearMatrix {
-    linalg::Matrix mean;                ///< weights in the operand's stored shape; empty if there are codes
+    linalg::Matrix mean;                ///< weights in the operand's stored shape; empty if codes or packed
+    linalg::PackedMatrix packed;        ///< the same, where products always have the same number of rows
     linalg::PackedWords codes;          ///< of perfect cells, with signs
     std::vector<float> weight_of_code;  ///< [output]
     /// Sum over a weight's cells of (significance A(G))^2 in weight units: of every head of K or V, else of
@@ -32,6 +34,9 @@ struct LinearMatrix {
 /// inputs and for operands whose products are read head by head.
 void store(MappedOperand& mapped, const ArrayGrid& grid, Eigen::Index head_width, std::int32_t largest_input,
            const CellIdentity& identity, Cells& cells, LinearMatrix& matrix);
+
+/// Pack the weights, if they are no codes, for products of `rows` rows.
+void pack(Eigen::Index rows, LinearMatrix& matrix);
 
 /// Read noise that is drawn at every read.
 struct ReadNoiseOfProduct {

@@ -1,10 +1,10 @@
-// Matrix products in fp32, single-threaded, by oneDNN's matmul primitive.
-// It picks its instruction set at run time and reaches 80 to 90 % of the FMA peak on the products of a DeiT-S
-// without packed copies of the weights, which would be a second model in memory for another 7 %. Its sgemm,
-// the simpler call, is 15 % slower where the weights come from memory.
+// Matrix products in fp32, single-threaded, by oneDNN's matmul primitive, which picks its instruction set at
+// run time. Its sgemm, the simpler call, is 15 % slower where the weights come from memory.
 #pragma once
 
+#include <boost/align/aligned_allocator.hpp>
 #include <string>
+#include <vector>
 
 #include "crossweep/linalg/matrix.hpp"
 
@@ -15,6 +15,26 @@ void multiply_transposed(const ConstMatrixView& x, const ConstMatrixView& w, Mat
 
 /// y = x w with x [m, k], w [k, n], y [m, n]. Throws InternalError if the shapes do not fit.
 void multiply(const ConstMatrixView& x, const ConstMatrixView& w, MatrixView y);
+
+/// fp32 numbers from the beginning of a cache line on.
+using AlignedFloats = std::vector<float, boost::alignment::aligned_allocator<float, 64>>;
+
+/// A weight matrix [n, k] copied into the order in which products of a certain number of rows read it
+/// fastest: 7 % faster than `multiply_transposed`, with the same results.
+class PackedMatrix {
+  public:
+    PackedMatrix() = default;
+    PackedMatrix(const ConstMatrixView& w, Eigen::Index rows);
+
+    /// Nothing was packed, as products on this processor read a matrix fastest as it is.
+    bool empty() const { return packed_.empty(); }
+    /// y = x wᵀ with x [rows, k], y [rows, n]. Throws InternalError if the shapes do not fit.
+    void multiply(const ConstMatrixView& x, MatrixView y) const;
+
+  private:
+    Eigen::Index rows_ = 0, outputs_ = 0, inputs_ = 0;
+    AlignedFloats packed_;
+};
 
 /// Name and version of the library that multiplies.
 std::string gemm_version();

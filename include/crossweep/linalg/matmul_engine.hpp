@@ -4,8 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "crossweep/core/strong_id.hpp"
+#include "crossweep/linalg/gemm.hpp"
 #include "crossweep/linalg/matrix.hpp"
 
 namespace crossweep::linalg {
@@ -37,6 +39,7 @@ struct StationaryWeight {
     std::size_t parts;       ///< matrices stacked along the outputs, each mapped on its own (Q, K, V: 3)
     std::size_t head_width;  ///< E, for scales per head
     ConstMatrixView matrix;  ///< [outputs of all parts, inputs]
+    Eigen::Index rows = 0;   ///< of every x that it multiplies, for packed copies; 0 if they differ
 };
 
 /// Role of part `part` of a stationary weight, and the part itself [outputs, inputs].
@@ -72,7 +75,8 @@ class MatmulEngine {
 /// multiplied one by one, as other engines do: the last bits of a product may depend on its shape.
 class DigitalEngine final : public MatmulEngine {
   public:
-    explicit DigitalEngine(std::span<const StationaryWeight> weights) : weights_(weights) {}
+    /// Packs the weights, unless each is used once only: keep the engine from image to image.
+    explicit DigitalEngine(std::span<const StationaryWeight> weights);
 
     void begin_image(ImageId) override {}
     void multiply(std::size_t weight, const ConstMatrixView& x, MatrixView y) override;
@@ -83,6 +87,7 @@ class DigitalEngine final : public MatmulEngine {
 
   private:
     std::span<const StationaryWeight> weights_;
+    std::vector<std::vector<PackedMatrix>> packed_;  ///< [weight][part]
     ConstMatrixView keys_{nullptr, 0, 0, Eigen::OuterStride<>(0)};
     ConstMatrixView values_{nullptr, 0, 0, Eigen::OuterStride<>(0)};
 };

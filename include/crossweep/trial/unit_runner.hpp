@@ -41,7 +41,8 @@ class UnitRunner {
     /// Logits [image, classes] of the batch; valid until the next call.
     linalg::MatrixView forward(const LoadedModel& model, linalg::MatmulEngine& engine,
                                const model::AttentionObserver& observe);
-    void run_reference(std::span<const std::uint32_t> batch, const LoadedModel& model, io::Record* record);
+    linalg::DigitalEngine& digital(std::size_t model);
+    void run_reference(std::span<const std::uint32_t> batch, std::size_t model, io::Record* record);
     void run_point(std::span<const std::uint32_t> batch, PointId point, TrialId trial, io::Record& record);
     const std::vector<crossbar::ProgrammedWeight>& chip(PointId point, TrialId trial);
 
@@ -56,6 +57,8 @@ class UnitRunner {
     std::vector<linalg::SquareSums> sums_;                          ///< [image of batch * layers + layer]
     linalg::Scratch logits_;
     std::optional<Chip> chip_;
+    std::optional<std::size_t> digital_model_;  ///< whose weights `digital_` has
+    std::optional<linalg::DigitalEngine> digital_;
 };
 
 }  // namespace crossweep::trial
