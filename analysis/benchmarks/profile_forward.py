@@ -17,11 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # The first pattern that fits names the part; a sample that fits none counts as unaccounted.
 PARTS = [
-    ("products of integers: means", r"multiply_tile_\w+<\d+, short"),
+    ("products of integers: means", r"multiply_(tile_)?\w+<\d+, short|multiply_block"),
     ("products of integers: variances", r"multiply_tile_\w+<\d+, unsigned char"),
-    ("products in fp32 (oneDNN)", r"^\[JIT\]|libdnnl|itt_pt|dnnl"),
-    ("normals", r"fill_groups|fill_normal"),
-    ("counting of bits, conversion (circuit)", r"count|convert_|AdcBank|CircuitMultiplier|pack_bits|DigitMasks"),
+    ("products in fp32 (oneDNN)", r"^\[JIT\]|libdnnl|itt_pt|dnnl|linalg::\(anonymous namespace\)::run|Multiplier::operator|PackedMatrix"),
+    ("normals", r"fill_groups|fill_normal|fill_words|words_to_normals|draw_identity"),
+    ("counting of bits, conversion (circuit)", r"read_avx|read_portable|convert_(in|with|kernel)|AdcBank|CircuitMultiplier|pack_|DigitMasks"),
     ("noise onto sums", r"add_noise|weigh_kernel|LinearMultiplier|read_noise"),
     ("conversion of inputs", r"quantise|largest|energy_kernel|Energies|InputConverter|word_kernel|digit_kernel"
                              r"|crossbar::\(anonymous namespace\)::square_kernel"),

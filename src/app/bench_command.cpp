@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
@@ -58,27 +57,42 @@ ExitCode run_one(const BenchOptions& options) {
     return ExitCode::done;
 }
 
+/// Rates of a case, and of the peak and the digital forward as they were beside it.
+struct Rates {
+    double peak_flops = 0, digital_mac_per_s = 0, mac_per_s = 0;
+};
+
+/// In turns, so that a processor whose clock or neighbours change gives fair ratios.
+Rates measure_in_turns(TimedCase& digital, TimedCase& timed, double seconds) {
+    constexpr int turns = 4;
+    Rates best;
+    for (int turn = 0; turn < turns; ++turn) {
+        best.peak_flops = std::max(best.peak_flops, linalg::measure_peak_flops(seconds / 2 / turns));
+        best.digital_mac_per_s = std::max(best.digital_mac_per_s, digital.mac_per_s(seconds / 2 / turns));
+        best.mac_per_s = std::max(best.mac_per_s, timed.mac_per_s(seconds / turns));
+    }
+    return best;
+}
+
 nlohmann::ordered_json measure(const BenchOptions& options) {
-    const double peak = linalg::measure_peak_flops(options.seconds / 2);
     nlohmann::ordered_json figures{{"instruction_set", instruction_set()},
                                    {"arithmetic_path", linalg::arithmetic_path()},
-                                   {"fma_peak_flop_per_s", peak},
+                                   {"fma_peak_flop_per_s", 0.0},
                                    {"normals_per_s", 1 / seconds_per_normal(options.seconds / 4)}};
-    std::map<std::string_view, double> mac_per_s;
-    for (const Case& timed : cases()) {
-        TimedCase run(timed);
-        mac_per_s[timed.name] = run.mac_per_s(options.seconds);
-        if (timed.name == "digital") figures["image_mac"] = run.macs_per_image();
-        if (timed.name == "per_read") figures["private_memory_bytes"] = anonymous_bytes();
-    }
-    const double macs = figures["image_mac"], digital = mac_per_s["digital"];
+    TimedCase digital(cases().front());
+    const double macs = digital.macs_per_image();
+    figures["image_mac"] = macs;
     for (const Case& timed : cases()) {
         const std::string name(timed.name);
-        const double rate = mac_per_s[timed.name];
-        figures[name + "_mac_per_s"] = rate;
-        if (timed.depth > 1) figures[name + "_images_per_s"] = rate / macs;
-        figures[name + "_per_fma_peak"] = 2 * rate / peak;
-        if (name != "digital") figures[name + "_per_digital"] = rate / digital;
+        TimedCase run(timed);
+        const Rates rates = measure_in_turns(digital, run, options.seconds);
+        figures["fma_peak_flop_per_s"] =
+            std::max(figures["fma_peak_flop_per_s"].get<double>(), rates.peak_flops);
+        figures[name + "_mac_per_s"] = rates.mac_per_s;
+        if (timed.depth > 1) figures[name + "_images_per_s"] = rates.mac_per_s / macs;
+        figures[name + "_per_fma_peak"] = 2 * rates.mac_per_s / rates.peak_flops;
+        figures[name + "_per_digital"] = rates.mac_per_s / rates.digital_mac_per_s;
+        if (name == "per_read") figures["private_memory_bytes"] = anonymous_bytes();
     }
     return figures;
 }
@@ -103,7 +117,7 @@ ExitCode bench(const BenchOptions& options) {
         const std::string name(timed.name);
         const double rate = figure(name + "_mac_per_s");
         fmt::print("{:36}{:9.3f}{:10.2f}{:14.3f}{:12.3f}\n", timed.title, rate / 1e9, rate / macs,
-                   figure(name + "_per_fma_peak"), rate / figure("digital_mac_per_s"));
+                   figure(name + "_per_fma_peak"), figure(name + "_per_digital"));
     }
     fmt::print("{:36}{:9.3f} G/s\n", "normals", figure("normals_per_s") / 1e9);
     fmt::print("{:36}{:9.0f} MB beside the mapped weights\n", "private memory",

@@ -7,14 +7,9 @@
 
 namespace crossweep {
 
-DrawIdentity draw_identity(NoiseSite site, LayerId layer, std::uint32_t operand, std::uint32_t image,
-                           std::uint32_t row) {
-    if (layer.value() >= (1U << 16) || operand >= (1U << 8)) {
-        throw InternalError(
-            fmt::format("layer {} or operand {} is outside the random stream's range (2^16, 2^8)",
-                        layer.value(), operand));
-    }
-    return {static_cast<std::uint32_t>(site) << 24 | operand << 16 | layer.value(), image, row};
+void refuse_draw(LayerId layer, std::uint32_t operand) {
+    throw InternalError(fmt::format("layer {} or operand {} is outside the random stream's range (2^16, 2^8)",
+                                    layer.value(), operand));
 }
 
 std::array<std::uint32_t, 4> philox_block(StreamKey key, DrawIdentity draw, std::uint32_t element_block) {

@@ -108,39 +108,53 @@ const float* InputConverter::energies_of_codes() {
 void InputConverter::convert(const ConstMatrixView& x, InputSign sign) {
     sign_ = sign;
     has_squares_ = has_energies_ = has_digits_ = has_squared_digits_ = false;
-    has_words_ = has_squares_in_bytes_ = has_energies_in_bytes_ = false;
-    if (largest_code_ == 0) {
-        new (&values_) ConstMatrixView(x);  // an Eigen::Map is pointed elsewhere by constructing it anew
-        return;
-    }
-    MatrixView codes = codes_.shaped(x.rows(), x.cols()), values = quantised_.shaped(x.rows(), x.cols());
+    has_values_ = has_codes_ = has_words_ = has_squares_in_bytes_ = has_energies_in_bytes_ = false;
+    new (&inputs_) ConstMatrixView(x);  // an Eigen::Map is pointed elsewhere by constructing it anew
+    if (largest_code_ == 0) return;
     steps_.resize(static_cast<std::size_t>(x.rows()));
+    quantisers_.clear();
     const bool per_token = params_.input_scale == InputScale::token;
     const float largest_of_all = per_token ? 0 : linalg::largest_magnitude(x);
     for (Index row = 0; row < x.rows(); ++row) {
-        const auto input = row_of(x, row);
-        const float largest = per_token ? linalg::largest_magnitude(input) : largest_of_all;
-        const float step =
-            linalg::quantise(input, largest, params_.input_bits, row_of(codes, row), row_of(values, row));
-        // Digits are cut from whole numbers; that an input is not finite shows in values and step.
-        if (!std::isfinite(step)) codes.row(row).setZero();
-        steps_[static_cast<std::size_t>(row)] = step;
+        const float largest = per_token ? linalg::largest_magnitude(row_of(x, row)) : largest_of_all;
+        steps_[static_cast<std::size_t>(row)] = quantisers_.emplace_back(largest, params_.input_bits).step();
     }
-    new (&values_) ConstMatrixView(const_view(values));
+}
+
+ConstMatrixView InputConverter::values() {
+    if (largest_code_ == 0) return inputs_;
+    MatrixView values = quantised_.shaped(inputs_.rows(), inputs_.cols());
+    for (Index row = 0; row < inputs_.rows() && !has_values_; ++row)
+        quantisers_[static_cast<std::size_t>(row)].to_values(row_of(inputs_, row), row_of(values, row));
+    has_values_ = true;
+    return const_view(values);
+}
+
+ConstMatrixView InputConverter::codes() {
+    CROSSWEEP_EXPECT(largest_code_ > 0);
+    MatrixView codes = codes_.shaped(inputs_.rows(), inputs_.cols());
+    for (Index row = 0; row < inputs_.rows() && !has_codes_; ++row) {
+        const auto number = static_cast<std::size_t>(row);
+        quantisers_[number].to_codes(row_of(inputs_, row), row_of(codes, row));
+        // Digits are cut from whole numbers; that an input is not finite shows in values and step.
+        if (!std::isfinite(steps_[number])) codes.row(row).setZero();
+    }
+    has_codes_ = true;
+    return const_view(codes);
 }
 
 ConstMatrixView InputConverter::squares() {
-    MatrixView squares = squares_.shaped(values_.rows(), values_.cols());
-    if (!has_squares_) square(values_, squares);
+    MatrixView squares = squares_.shaped(inputs_.rows(), inputs_.cols());
+    if (!has_squares_) square(values(), squares);
     has_squares_ = true;
     return const_view(squares);
 }
 
 ConstMatrixView InputConverter::cycle_energies() {
     if (largest_code_ == 0) return squares();
-    MatrixView energies = energies_.shaped(values_.rows(), values_.cols());
+    MatrixView energies = energies_.shaped(inputs_.rows(), inputs_.cols());
     const float* energy_of = energies_of_codes();
-    for (Index row = 0; row < values_.rows() && !has_energies_; ++row) {
+    for (Index row = 0; row < inputs_.rows() && !has_energies_; ++row) {
         const float step = steps_[static_cast<std::size_t>(row)];
         const auto code = row_of(codes(), row);
         const auto out = row_of(energies, row);
@@ -166,8 +180,8 @@ const Energies& InputConverter::energies(InputEnergy of) {
 const linalg::WordRows& InputConverter::words() {
     CROSSWEEP_EXPECT(largest_code_ > 0);
     if (has_words_) return words_;
-    words_.shape(values_.rows(), values_.cols());
-    for (Index row = 0; row < values_.rows(); ++row) {
+    words_.shape(inputs_.rows(), inputs_.cols());
+    for (Index row = 0; row < inputs_.rows(); ++row) {
         const auto code = row_of(codes(), row);
         word_kernel(code.data(), words_.row(row), code.size());
     }
@@ -178,8 +192,8 @@ const linalg::WordRows& InputConverter::words() {
 ConstMatrixView InputConverter::digits() {
     CROSSWEEP_EXPECT(largest_code_ > 0);
     const auto cycle_count = static_cast<Index>(cycles().size());
-    MatrixView digits = digits_.shaped(values_.rows() * cycle_count, values_.cols());
-    for (Index row = 0; row < values_.rows() && !has_digits_; ++row) {
+    MatrixView digits = digits_.shaped(inputs_.rows() * cycle_count, inputs_.cols());
+    for (Index row = 0; row < inputs_.rows() && !has_digits_; ++row) {
         const auto code = row_of(codes(), row);
         for (Index c = 0; c < cycle_count; ++c) {
             const Cycle& cycle = cycles()[static_cast<std::size_t>(c)];

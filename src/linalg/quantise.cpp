@@ -25,12 +25,15 @@ float largest_kernel(const float* x, std::size_t count) {
 }
 
 CROSSWEEP_MULTIVERSION
-void quantise_kernel(const float* __restrict x, float inverse_step, float step, float* __restrict code,
-                     float* __restrict y, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) {
-        code[i] = (x[i] * inverse_step + rounding_shift) - rounding_shift;
-        y[i] = code[i] * step;
-    }
+void code_kernel(const float* __restrict x, float inverse_step, float* __restrict code, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) code[i] = (x[i] * inverse_step + rounding_shift) - rounding_shift;
+}
+
+CROSSWEEP_MULTIVERSION
+void value_kernel(const float* __restrict x, float inverse_step, float step, float* __restrict y,
+                  std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i)
+        y[i] = ((x[i] * inverse_step + rounding_shift) - rounding_shift) * step;
 }
 
 }  // namespace
@@ -48,15 +51,28 @@ float largest_magnitude(const ConstMatrixView& x) {
     return std::bit_cast<float>(largest);
 }
 
-float quantise(std::span<const float> x, float largest, std::uint32_t bits, std::span<float> code,
-               std::span<float> y) {
-    CROSSWEEP_EXPECT(x.size() == y.size() && x.size() == code.size() && bits >= 2 && bits <= 16);
-    const float codes = static_cast<float>((1U << (bits - 1)) - 1);
-    const float step = largest / codes;
+float Quantiser::step() const {
+    return largest_ / codes_;
+}
+
+float Quantiser::inverse_step() const {
     // A step below the smallest normal number has no finite inverse: such inputs count as 0.
-    const float inverse_step = step < std::numeric_limits<float>::min() ? 0.0F : codes / largest;
-    quantise_kernel(x.data(), inverse_step, step, code.data(), y.data(), x.size());
-    return step;
+    return step() < std::numeric_limits<float>::min() ? 0.0F : codes_ / largest_;
+}
+
+Quantiser::Quantiser(float largest, std::uint32_t bits)
+    : largest_(largest), codes_(static_cast<float>((1U << (bits - 1)) - 1)) {
+    CROSSWEEP_EXPECT(bits >= 2 && bits <= 16);
+}
+
+void Quantiser::to_codes(std::span<const float> x, std::span<float> code) const {
+    CROSSWEEP_EXPECT(x.size() == code.size());
+    code_kernel(x.data(), inverse_step(), code.data(), x.size());
+}
+
+void Quantiser::to_values(std::span<const float> x, std::span<float> y) const {
+    CROSSWEEP_EXPECT(x.size() == y.size());
+    value_kernel(x.data(), inverse_step(), step(), y.data(), x.size());
 }
 
 }  // namespace crossweep::linalg

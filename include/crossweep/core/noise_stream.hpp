@@ -42,11 +42,16 @@ struct DrawIdentity {
     std::uint32_t row = 0;
 };
 
+[[noreturn]] void refuse_draw(LayerId layer, std::uint32_t operand);
+
 /// Name the draws of row `row` of operand `operand` in layer `layer`.
 /// `image` is 0 for chip-level draws and the image's index + 1 otherwise.
 /// Throws InternalError if layer >= 2^16 or operand >= 2^8 (they share a counter word with the site).
-DrawIdentity draw_identity(NoiseSite site, LayerId layer, std::uint32_t operand, std::uint32_t image,
-                           std::uint32_t row);
+inline DrawIdentity draw_identity(NoiseSite site, LayerId layer, std::uint32_t operand, std::uint32_t image,
+                                  std::uint32_t row) {
+    if (layer.value() >= (1U << 16) || operand >= (1U << 8)) refuse_draw(layer, operand);
+    return {static_cast<std::uint32_t>(site) << 24 | operand << 16 | layer.value(), image, row};
+}
 
 /// One Philox4x32-10 block, by Random123; the reference that the vectorised fill is tested against.
 std::array<std::uint32_t, 4> philox_block(StreamKey key, DrawIdentity draw, std::uint32_t element_block);

@@ -10,6 +10,7 @@
 #include "crossweep/crossbar/read_variance.hpp"
 #include "crossweep/linalg/integer_product.hpp"
 #include "crossweep/linalg/matrix.hpp"
+#include "crossweep/linalg/quantise.hpp"
 
 namespace crossweep::crossbar {
 
@@ -55,7 +56,7 @@ class InputConverter {
     void convert(const linalg::ConstMatrixView& x, InputSign sign);
 
     /// Inputs after conversion, code times step [T, K]; x itself if inputs are continuous.
-    linalg::ConstMatrixView values() const { return values_; }
+    linalg::ConstMatrixView values();
     /// Their squares [T, K]: what the variance of one read of a composite cell grows with.
     linalg::ConstMatrixView squares();
     /// step^2 times the sum over the cycles of (weight digit)^2 [T, K]: the same when every cycle is a read.
@@ -78,9 +79,7 @@ class InputConverter {
 
     std::span<const Cycle> cycles() const { return (sign_ == InputSign::both ? signed_ : unsigned_).cycles; }
     /// Codes [T, K], integers. Not for continuous inputs.
-    linalg::ConstMatrixView codes() {
-        return linalg::const_view(codes_.shaped(values_.rows(), values_.cols()));
-    }
+    linalg::ConstMatrixView codes();
     /// What one code is worth, per token. Not for continuous inputs.
     std::span<const float> steps() const { return steps_; }
 
@@ -97,13 +96,15 @@ class InputConverter {
     Encoding signed_, unsigned_;
 
     InputSign sign_ = InputSign::both;
-    linalg::ConstMatrixView values_{nullptr, 0, 0, Eigen::OuterStride<>(0)};
+    linalg::ConstMatrixView inputs_{nullptr, 0, 0, Eigen::OuterStride<>(0)};
+    std::vector<linalg::Quantiser> quantisers_;  ///< per token
     linalg::Scratch codes_, quantised_, squares_, energies_, digits_, squared_digits_;
     std::vector<float> steps_;
     linalg::WordRows words_;
     Energies squares_in_bytes_, energies_in_bytes_;
     bool has_squares_ = false, has_energies_ = false, has_digits_ = false, has_squared_digits_ = false;
-    bool has_words_ = false, has_squares_in_bytes_ = false, has_energies_in_bytes_ = false;
+    bool has_values_ = false, has_codes_ = false, has_words_ = false, has_squares_in_bytes_ = false,
+         has_energies_in_bytes_ = false;
 };
 
 }  // namespace crossweep::crossbar

@@ -12,9 +12,19 @@ namespace crossweep::linalg {
 float largest_magnitude(std::span<const float> x);
 float largest_magnitude(const ConstMatrixView& x);
 
-/// code = round(x / step), y = code step, with step = largest / (2^(bits-1) - 1), which is returned; a
-/// largest of 0 gives 0.
-float quantise(std::span<const float> x, float largest, std::uint32_t bits, std::span<float> code,
-               std::span<float> y);
+/// Codes and values of inputs whose largest magnitude is known: code = round(x / step), y = code step, with
+/// step = largest / (2^(bits-1) - 1); a largest of 0 gives 0.
+class Quantiser {
+  public:
+    /// `bits` from 2 to 16.
+    Quantiser(float largest, std::uint32_t bits);
+    float step() const;
+    void to_codes(std::span<const float> x, std::span<float> code) const;
+    void to_values(std::span<const float> x, std::span<float> y) const;
+
+  private:
+    float inverse_step() const;
+    float largest_, codes_;
+};
 
 }  // namespace crossweep::linalg
