@@ -23,7 +23,7 @@ PARTS = [
     ("normals", r"fill_groups|fill_normal|fill_words|words_to_normals|draw_identity"),
     ("counting of bits, conversion (circuit)", r"read_avx|read_portable|convert_(in|with|kernel)|AdcBank|CircuitMultiplier|pack_|DigitMasks"),
     ("noise onto sums", r"add_noise|weigh_kernel|LinearMultiplier|read_noise"),
-    ("conversion of inputs", r"quantise|largest|energy_kernel|Energies|InputConverter|word_kernel|digit_kernel"
+    ("conversion of inputs", r"quantise|Quantiser|value_kernel|largest|energy_kernel|Energies|InputConverter|word_kernel|digit_kernel"
                              r"|crossbar::\(anonymous namespace\)::square_kernel"),
     ("K and V onto cells", r"siemens|amplitude|clipformer_kernel|proportional_kernel|add_weight|add_square|code_kernel"
                            r"|conductance|SquaredAmplitudes|store|CellWriter|Cells::|map_|BandScale|to_code|to_digit"
