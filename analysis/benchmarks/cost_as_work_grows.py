@@ -81,17 +81,18 @@ def all_series(quick: bool) -> list[Series]:
     counts = [1, 2] if quick else [1, 2, 4, 8, 16, 32, 64]
     base = Work(images=20 if quick else 200)
     arithmetic = lambda work: work.multiply_accumulates
-    # Of one head: scores, probabilities as codes, as converted and squared, and what gives the variance of the scores.
-    # Of the width: 11 activations, K and V in 4 forms each, and the noise-free attention of 4 images.
-    activation_bytes = lambda work: 4 * (5 * work.tokens ** 2 + 23 * work.tokens * work.width)
-    # The file's weights, their means and squared amplitudes, and two more forms of the largest matrix when it is stored.
-    weight_bytes = lambda work: 4 * work.width ** 2 * (3 * work.depth * (4 + 2 * MLP_RATIO) + 2 * MLP_RATIO)
+    # Of one head: scores, probabilities as codes and values in fp32, and as bytes. Of the width: 11 activations, K and V
+    # in 4 forms each, the noise-free attention of 4 images and their residuals.
+    activation_bytes = lambda work: 13 * work.tokens ** 2 + 4 * 26 * work.tokens * work.width
+    # The file's weights, packed for the reference, as words and as bytes, and four forms in fp32 of the largest matrix
+    # while it is stored.
+    weight_bytes = lambda work: work.width ** 2 * (11 * work.depth * (4 + 2 * MLP_RATIO) + 16 * MLP_RATIO)
     flat = lambda work: 0
     return [
         Series("tokens", [lengthened(Work(side ** 2 + 1, 192, 1, images=4)) for side in sides], True, arithmetic,
-               activation_bytes, "activations in float32"),
+               activation_bytes, "activations"),
         Series("width", [lengthened(Work(197, width, 1, images=4)) for width in widths], True, arithmetic, weight_bytes,
-               "weights in float32"),
+               "weights"),
         Series("images", [replace(base, images=base.images * n) for n in counts[:6]], False, lambda w: w.images, flat, "flat"),
         Series("points", [replace(base, points=n) for n in counts], False, lambda w: w.points, flat, "flat"),
         Series("trials", [replace(base, trials=n) for n in counts], False, lambda w: w.trials, flat, "flat"),

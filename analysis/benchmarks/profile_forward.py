@@ -71,12 +71,10 @@ def main():
     for symbol, count in pairs:
         part = next((name for name, pattern in PARTS if re.search(pattern, symbol)), None)
         (unknown if part is None else parts)[part or symbol] += count
-    rate = re.search(r"([\d.]+) GMAC/s", printed)
     print(printed)
-    ms_per_image = 4.599 / float(rate.group(1)) * 1e3 if options.only != "circuit" else None
+    ms_per_image = float(re.search(r"([\d.]+) ms per image", printed).group(1))
     for name, count in parts.most_common():
-        ms = f"{count / total * ms_per_image:8.2f} ms" if ms_per_image else ""
-        print(f"  {100 * count / total:5.1f} %{ms}  {name}")
+        print(f"  {100 * count / total:5.1f} %{count / total * ms_per_image:8.2f} ms  {name}")
     print(f"  {100 * sum(unknown.values()) / total:5.1f} %  unaccounted:",
           ", ".join(f"{symbol} {100 * count / total:.1f}" for symbol, count in unknown.most_common(4)))
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "crossweep/core/error.hpp"
+#include "crossweep/crossbar/cells.hpp"
 #include "crossweep/device/noise.hpp"
 #include "crossweep/io/atomic_file.hpp"
 #include "crossweep/trial/unit_runner.hpp"
@@ -21,7 +22,8 @@ namespace {
 struct PointKind {
     std::size_t reference;
     crossbar::CrossbarParams crossbar;
-    std::vector<std::tuple<crossbar::Fidelity, bool, std::uint32_t>> operands;
+    /// Fidelity, read noise at every read, bits per cell, and whether cells are perfect.
+    std::vector<std::tuple<crossbar::Fidelity, bool, std::uint32_t, bool>> operands;
     bool operator==(const PointKind&) const = default;
 };
 
@@ -34,9 +36,14 @@ PointKind kind_of(const trial::Experiment& experiment, PointId point) {
     kind.crossbar.adc_range = defaults.adc_range;
     kind.crossbar.adc_range_top = defaults.adc_range_top;
     kind.crossbar.adc_percentile = defaults.adc_percentile;
-    for (const auto& operand : params.operands) {
+    for (std::size_t i = 0; i < params.operands.size(); ++i) {
+        const auto& operand = params.operands[i];
+        const bool perfect =
+            operand.fidelity != crossbar::Fidelity::digital &&
+            crossbar::make_cells(static_cast<linalg::Role>(i), operand, params.crossbar, params.transform)
+                .are_perfect();
         kind.operands.emplace_back(operand.fidelity, device::draws_at_every_read(operand.device),
-                                   operand.device.bits_per_cell);
+                                   operand.device.bits_per_cell, perfect);
     }
     return kind;
 }

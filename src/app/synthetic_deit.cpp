@@ -1,7 +1,7 @@
 #include "synthetic_deit.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
+#include <stdlib.h>
 
 #include <array>
 #include <cmath>
@@ -103,10 +103,11 @@ void write_images(const std::filesystem::path& path, std::size_t count) {
 
 }  // namespace
 
-SyntheticDeit::SyntheticDeit(std::size_t count, std::size_t depth)
-    : folder_(std::filesystem::temp_directory_path() /
-              fmt::format("crossweep-bench-{}-{}", getpid(), depth)) {
-    std::filesystem::create_directories(folder_);
+SyntheticDeit::SyntheticDeit(std::size_t count, std::size_t depth) {
+    std::string name = (std::filesystem::temp_directory_path() / "crossweep-bench-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr)
+        throw DataError(fmt::format("{}: cannot be made. Make room in the temporary directory.", name));
+    folder_ = name;
     write_weights(weights(), depth);
     write_images(images(), count);
 }

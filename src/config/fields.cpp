@@ -77,7 +77,8 @@ std::vector<Field> run_fields() {
          "Stop before this time is over and exit 75 (resume); 0: until SLURM_JOB_END_TIME, if that is set.",
          bookkeeping},
         {in, "batch_images", integer, at<&S::run, &P::batch_images>(), positive_count, {}, "images per batch",
-         "Images that share one noise-free reference in memory.", bookkeeping},
+         "Images that pass each layer together and share one noise-free reference in memory: more fetch the "
+         "weights less often.", bookkeeping},
         {in, "points_per_unit", integer, at<&S::run, &P::points_per_unit>(), positive_count, {},
          "points per unit of work",
          "Largest group of points evaluated on one batch; fewer if their unit would take over a minute.",

@@ -57,24 +57,26 @@ struct CountByArithmetic {
 template <std::size_t digits, std::size_t words, template <std::size_t> class Counter, bool noisy>
 [[gnu::always_inline]] inline void read_body(const MaskedRead& read) {
     const std::size_t columns = read.columns, stride = read.mask_stride;
-    const float sigma = read.sigma, square_of_0 = noisy ? read.square_of_digit[0] : 0;
+    const float sigma = read.sigma;
     const std::uint32_t* __restrict m = read.masks;
     for (std::size_t c = 0; c < read.cycles; ++c) {
         const std::uint32_t* __restrict b = read.bits + c * words;
         int active = 0;
         for (std::size_t w = 0; w < words; ++w) active += std::popcount(b[w]);
-        const float of_zeros = square_of_0 * static_cast<float>(active);
         const float* __restrict normal = noisy ? read.normal + c * columns : nullptr;
         float* __restrict y = read.sums + c * columns;
         for (std::size_t j = 0; j < columns; ++j) {
-            float sum = 0, squares = of_zeros;
+            float sum = 0, squares = 0;
+            int zeros = active;
 #pragma GCC unroll 3
             for (std::size_t d = 1; d <= digits; ++d) {
-                const auto n =
-                    static_cast<float>(Counter<words>::count(b, m + (d - 1) * words * stride + j, stride));
+                const int rows = Counter<words>::count(b, m + (d - 1) * words * stride + j, stride);
+                const auto n = static_cast<float>(rows);
                 sum += static_cast<float>(d) * n;
-                if constexpr (noisy) squares += (read.square_of_digit[d] - square_of_0) * n;
+                if constexpr (noisy) squares += read.square_of_digit[d] * n;
+                zeros -= rows;
             }
+            if constexpr (noisy) squares += read.square_of_digit[0] * static_cast<float>(zeros);
             if constexpr (noisy) sum += sigma * __builtin_sqrtf(squares) * normal[j];
             y[j] = sum;
         }

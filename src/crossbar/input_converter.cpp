@@ -107,8 +107,7 @@ const float* InputConverter::energies_of_codes() {
 
 void InputConverter::convert(const ConstMatrixView& x, InputSign sign) {
     sign_ = sign;
-    has_squares_ = has_energies_ = has_digits_ = has_squared_digits_ = false;
-    has_values_ = has_codes_ = has_words_ = has_squares_in_bytes_ = has_energies_in_bytes_ = false;
+    kept_ = {};
     new (&inputs_) ConstMatrixView(x);  // an Eigen::Map is pointed elsewhere by constructing it anew
     if (largest_code_ == 0) return;
     steps_.resize(static_cast<std::size_t>(x.rows()));
@@ -124,29 +123,29 @@ void InputConverter::convert(const ConstMatrixView& x, InputSign sign) {
 ConstMatrixView InputConverter::values() {
     if (largest_code_ == 0) return inputs_;
     MatrixView values = quantised_.shaped(inputs_.rows(), inputs_.cols());
-    for (Index row = 0; row < inputs_.rows() && !has_values_; ++row)
+    for (Index row = 0; row < inputs_.rows() && !kept_.values; ++row)
         quantisers_[static_cast<std::size_t>(row)].to_values(row_of(inputs_, row), row_of(values, row));
-    has_values_ = true;
+    kept_.values = true;
     return const_view(values);
 }
 
 ConstMatrixView InputConverter::codes() {
     CROSSWEEP_EXPECT(largest_code_ > 0);
     MatrixView codes = codes_.shaped(inputs_.rows(), inputs_.cols());
-    for (Index row = 0; row < inputs_.rows() && !has_codes_; ++row) {
+    for (Index row = 0; row < inputs_.rows() && !kept_.codes; ++row) {
         const auto number = static_cast<std::size_t>(row);
         quantisers_[number].to_codes(row_of(inputs_, row), row_of(codes, row));
         // Digits are cut from whole numbers; that an input is not finite shows in values and step.
         if (!std::isfinite(steps_[number])) codes.row(row).setZero();
     }
-    has_codes_ = true;
+    kept_.codes = true;
     return const_view(codes);
 }
 
 ConstMatrixView InputConverter::squares() {
     MatrixView squares = squares_.shaped(inputs_.rows(), inputs_.cols());
-    if (!has_squares_) square(values(), squares);
-    has_squares_ = true;
+    if (!kept_.squares) square(values(), squares);
+    kept_.squares = true;
     return const_view(squares);
 }
 
@@ -154,23 +153,23 @@ ConstMatrixView InputConverter::cycle_energies() {
     if (largest_code_ == 0) return squares();
     MatrixView energies = energies_.shaped(inputs_.rows(), inputs_.cols());
     const float* energy_of = energies_of_codes();
-    for (Index row = 0; row < inputs_.rows() && !has_energies_; ++row) {
+    for (Index row = 0; row < inputs_.rows() && !kept_.energies; ++row) {
         const float step = steps_[static_cast<std::size_t>(row)];
         const auto code = row_of(codes(), row);
         const auto out = row_of(energies, row);
         for (std::size_t i = 0; i < code.size(); ++i)
             out[i] = step * step * energy_of[static_cast<std::int32_t>(code[i])];
     }
-    has_energies_ = true;
+    kept_.energies = true;
     return const_view(energies);
 }
 
 const Energies& InputConverter::energies(InputEnergy of) {
     const bool at_once = of == InputEnergy::at_once;
     Energies& energies = at_once ? squares_in_bytes_ : energies_in_bytes_;
-    bool& has = at_once ? has_squares_in_bytes_ : has_energies_in_bytes_;
+    bool& has = at_once ? kept_.squares_in_bytes : kept_.energies_in_bytes;
     if (!has && at_once && largest_code_ > 0)
-        energies.store_squares_of(codes(), steps_, largest_code_);
+        energies.store_squares_of(codes(), steps_);
     else if (!has)
         energies.store(at_once ? squares() : cycle_energies());
     has = true;
@@ -179,13 +178,13 @@ const Energies& InputConverter::energies(InputEnergy of) {
 
 const linalg::WordRows& InputConverter::words() {
     CROSSWEEP_EXPECT(largest_code_ > 0);
-    if (has_words_) return words_;
+    if (kept_.words) return words_;
     words_.shape(inputs_.rows(), inputs_.cols());
     for (Index row = 0; row < inputs_.rows(); ++row) {
         const auto code = row_of(codes(), row);
         word_kernel(code.data(), words_.row(row), code.size());
     }
-    has_words_ = true;
+    kept_.words = true;
     return words_;
 }
 
@@ -193,7 +192,7 @@ ConstMatrixView InputConverter::digits() {
     CROSSWEEP_EXPECT(largest_code_ > 0);
     const auto cycle_count = static_cast<Index>(cycles().size());
     MatrixView digits = digits_.shaped(inputs_.rows() * cycle_count, inputs_.cols());
-    for (Index row = 0; row < inputs_.rows() && !has_digits_; ++row) {
+    for (Index row = 0; row < inputs_.rows() && !kept_.digits; ++row) {
         const auto code = row_of(codes(), row);
         for (Index c = 0; c < cycle_count; ++c) {
             const Cycle& cycle = cycles()[static_cast<std::size_t>(c)];
@@ -201,7 +200,7 @@ ConstMatrixView InputConverter::digits() {
                          row_of(digits, row * cycle_count + c).data(), code.size());
         }
     }
-    has_digits_ = true;
+    kept_.digits = true;
     return const_view(digits);
 }
 
@@ -209,8 +208,8 @@ ConstMatrixView InputConverter::squared_digits() {
     if (params_.dac_bits == 1) return digits();
     const ConstMatrixView applied = digits();
     MatrixView squared = squared_digits_.shaped(applied.rows(), applied.cols());
-    if (!has_squared_digits_) square(applied, squared);
-    has_squared_digits_ = true;
+    if (!kept_.squared_digits) square(applied, squared);
+    kept_.squared_digits = true;
     return const_view(squared);
 }
 

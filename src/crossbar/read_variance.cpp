@@ -1,6 +1,7 @@
 #include "crossweep/crossbar/read_variance.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -25,7 +26,8 @@ constexpr std::uint32_t energy_pitch = 0x9e3779b9U, input_pitch = 0xc13fa9a9U, o
 template <class Byte>
 [[gnu::always_inline]] inline Byte round_at(float value, std::uint32_t threshold) {
     const float fraction = static_cast<float>(static_cast<std::int32_t>(threshold >> 8)) * 0x1p-24F;
-    return static_cast<Byte>(static_cast<std::int32_t>(value + fraction));
+    const float number = value >= 0.0F ? value : 0.0F;  // what is none shows in the step
+    return static_cast<Byte>(static_cast<std::int32_t>(number + fraction));
 }
 
 CROSSWEEP_MULTIVERSION
@@ -54,9 +56,13 @@ void amplitude_kernel(const float* __restrict square, const float* __restrict in
                                         threshold + static_cast<std::uint32_t>(i) * pitch);
 }
 
+/// Compared by their bits, in which what is not a number is larger than any.
 CROSSWEEP_MULTIVERSION
-void largest_kernel(const float* __restrict x, float* __restrict largest, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) largest[i] = x[i] > largest[i] ? x[i] : largest[i];
+void largest_kernel(const float* __restrict square, float* __restrict largest, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto a = std::bit_cast<std::uint32_t>(square[i]), b = std::bit_cast<std::uint32_t>(largest[i]);
+        largest[i] = std::bit_cast<float>(a > b ? a : b);
+    }
 }
 
 /// 1 / step; 0 where nothing is to be told apart, which gives code 0.
@@ -81,16 +87,16 @@ void Energies::store(const linalg::ConstMatrixView& squares) {
     }
 }
 
-void Energies::store_squares_of(const linalg::ConstMatrixView& input_codes, std::span<const float> steps,
-                                std::int32_t largest_code) {
-    CROSSWEEP_EXPECT(steps.size() == static_cast<std::size_t>(input_codes.rows()) && largest_code > 0);
+void Energies::store_squares_of(const linalg::ConstMatrixView& input_codes, std::span<const float> steps) {
+    CROSSWEEP_EXPECT(steps.size() == static_cast<std::size_t>(input_codes.rows()));
     codes_.shape(input_codes.rows(), input_codes.cols());
     steps_.resize(steps.size());
-    const float largest = static_cast<float>(largest_code) * static_cast<float>(largest_code);
     for (std::size_t token = 0; token < steps.size(); ++token) {
         const auto of_token = row_of(input_codes, static_cast<Index>(token));
-        steps_[token] = steps[token] * steps[token] * (largest / largest_energy);
-        squared_code_kernel(of_token.data(), largest_energy / largest, codes_.row(static_cast<Index>(token)),
+        const float largest = linalg::largest_magnitude(of_token);
+        const float step = largest * largest / largest_energy;  // of squared codes
+        steps_[token] = steps[token] * steps[token] * step;
+        squared_code_kernel(of_token.data(), inverse_of(step), codes_.row(static_cast<Index>(token)),
                             of_token.size());
     }
 }

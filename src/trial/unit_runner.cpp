@@ -122,6 +122,7 @@ linalg::MatrixView UnitRunner::forward(const LoadedModel& model, linalg::MatmulE
 
 linalg::DigitalEngine& UnitRunner::digital(std::size_t model) {
     if (digital_model_ != model) {
+        digital_model_.reset();  // nothing, if the next cannot be made
         digital_.emplace(experiment_.model(model).network.stationary_weights());
         digital_model_ = model;
     }

@@ -137,6 +137,22 @@ TEST(DigitMasks, noisy_sums_are_the_same_bits_with_every_instruction_set) {
     });
 }
 
+// With a measured law of read noise larger conductances may be quieter: no difference of large numbers then
+// makes a variance negative.
+TEST(DigitMasks, variance_is_never_negative_where_amplitudes_fall_with_the_digit) {
+    const Matrix held = Matrix::Constant(61, 16, 3);  // no cell of digit 0
+    const DigitMasks masks(linalg::const_view(held), Orientation::inputs_by_outputs,
+                           std::vector<Index>{0, 61}, 3);
+    const std::vector<std::uint32_t> bits(static_cast<std::size_t>(masks.words()), 0x1fffffffU);
+    const std::vector<float> normal(16, 1), squares{1.1F, 0.7F, 0.3F, 0};
+    for (const auto set : instruction_sets()) {
+        std::vector<float> sums(16);
+        masked_reader(set, 3, masks.words())(
+            {bits.data(), masks.of(0, 0), 1, 16, 16, squares, normal.data(), 0.05F, sums.data()});
+        for (const float sum : sums) EXPECT_EQ(sum, 3 * 58) << name_of(set);
+    }
+}
+
 TEST(DigitMasks, hold_every_digit_of_every_array) {
     const std::vector<Index> edges{0, 40, 80, 85};  // arrays of 40, 40 and 5 rows
     for (const Orientation orientation : orientations) {

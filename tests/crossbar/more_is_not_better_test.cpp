@@ -41,7 +41,8 @@ void expect_growth(const std::vector<double>& amounts,
     }
 }
 
-// Down to where the error is as large as the product itself: beyond, one garbage is as good as another.
+// Down to 4 bits, where the error (1.7 of the product) is already larger than the product itself; 3 bits
+// give 1.6.
 TEST(MoreIsNotBetter, of_missing_adc_bits) {
     expect_growth({8, 7, 6, 5, 4}, [](ChipParams& params, double bits) {
         params.crossbar.adc_bits = static_cast<std::uint32_t>(bits);

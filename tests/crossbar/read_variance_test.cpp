@@ -104,6 +104,44 @@ TEST(ReadVariance, of_the_products_of_a_deit_is_right_on_average_and_within_a_fe
     }
 }
 
+// Converted inputs take the same way without their squares, whatever the scale of the token.
+TEST(ReadVariance, of_codes_is_that_of_their_squares) {
+    for (const float largest : {127.0F, 7.0F, 1.0F}) {
+        const Matrix codes = (largest / 4 * linalg::normal_matrix(25, 384, 5))
+                                 .cwiseMin(largest)
+                                 .cwiseMax(-largest)
+                                 .array()
+                                 .round();
+        const std::vector<float> steps(25, 0.125F);
+        const Matrix squares = 0.125F * 0.125F * codes.cwiseAbs2();
+        Energies of_codes, of_squares;
+        of_codes.store_squares_of(linalg::const_view(codes), steps);
+        of_squares.store(linalg::const_view(squares));
+        for (Index token = 0; token < 25; ++token) {
+            const auto number = static_cast<std::size_t>(token);
+            EXPECT_FLOAT_EQ(of_codes.steps()[number], of_squares.steps()[number]);
+            double sum = 0;
+            for (Index i = 0; i < 384; ++i) {
+                EXPECT_NEAR(of_codes.codes().row(token)[i], of_squares.codes().row(token)[i], 1);
+                sum += of_codes.codes().row(token)[i];
+            }
+            const auto exact = static_cast<double>(squares.row(token).sum() / of_codes.steps()[number]);
+            EXPECT_NEAR(sum, exact, 0.02 * exact) << "codes up to " << largest;
+        }
+    }
+}
+
+// Weights far below their output's largest have squares far below one step. Their noise must not be lost: 383
+// inputs whose weights are a twentieth of the largest, which sees no input.
+TEST(ReadVariance, of_many_small_cells_is_right_in_sum) {
+    Matrix energies = Matrix::Ones(1, 384), amplitudes = Matrix::Constant(150, 384, 0.0025F);
+    energies(0, 100) = 0;
+    amplitudes.col(100).setOnes();
+    const Matrix variance = from_bytes(energies, amplitudes, Orientation::outputs_by_inputs);
+    EXPECT_NEAR(variance.mean(), 383 * 0.0025F, 0.01F * 383 * 0.0025F);
+    EXPECT_NEAR((variance.array() / (383 * 0.0025F) - 1).abs().mean(), 0, 0.05);
+}
+
 // Why thresholds are spread: rounded to the nearest, most energies beside an outlier vanish, 8 % of all here.
 TEST(ReadVariance, to_the_nearest_would_lose_the_noise_beside_an_outlier) {
     const Matrix energies = squares_of(Kind::outlier, 25, 384, 1);

@@ -116,6 +116,7 @@ TEST(ArithmeticPath, names_our_instruction_set_and_that_of_the_library) {
 }
 
 TEST(PackedMatrix, gives_the_same_products_to_the_bit) {
+    int packed_shapes = 0;
     for (const auto& [rows, outputs, inputs] : std::vector<std::array<Eigen::Index, 3>>{
              {197, 384, 384}, {197, 384, 1536}, {50, 64, 256}, {3, 5, 7}}) {
         const Matrix x = normal_matrix(rows, inputs, 1), w = normal_matrix(outputs, inputs, 2);
@@ -123,6 +124,7 @@ TEST(PackedMatrix, gives_the_same_products_to_the_bit) {
         multiply_transposed(const_view(x), const_view(w), view(plain));
         const PackedMatrix weights(const_view(w), rows);
         if (weights.empty()) continue;
+        ++packed_shapes;
         weights.multiply(const_view(x), columns_of(packed, 3, outputs));  // rows apart
         EXPECT_EQ(Matrix(packed.rightCols(outputs)), plain) << rows << " x " << outputs << " x " << inputs;
         Matrix wide(rows, inputs + 5);
@@ -130,6 +132,7 @@ TEST(PackedMatrix, gives_the_same_products_to_the_bit) {
         weights.multiply(const_view(columns_of(wide, 2, inputs)), view(plain));
         EXPECT_EQ(Matrix(packed.rightCols(outputs)), plain);
     }
+    if (packed_shapes == 0) GTEST_SKIP() << "oneDNN packs nothing on this processor";
 }
 
 TEST(PackedMatrix, refuses_other_shapes) {

@@ -32,7 +32,7 @@ inline std::string hash_of(const std::vector<float>& values) {
     return hash_bytes(std::as_bytes(std::span(values))).hex();
 }
 
-// Whatever changes these changes every stored result: bump the version of the result file if it must be.
+// Whatever changes these changes every stored result: bump the physics_version if it must be.
 inline constexpr const char* golden_hash = "7d0908fc5bf70f676db903f391fc083f";
 inline constexpr const char* golden_hash_of_tails = "8a6eea10af038fec24c6234fc4360ffa";
 

@@ -89,6 +89,9 @@ TEST_P(IntegerProduct, of_extreme_codes_is_exact) {
         for (const int w : {-255, 255})
             expect_exact<std::int16_t, std::int16_t>(
                 GetParam(), {7, 65, 1536}, [=] { return x; }, [=] { return w; });
+    for (const int w : {-32767, 32767})
+        expect_exact<std::int16_t, std::int16_t>(
+            GetParam(), {7, 65, 2}, [] { return 32767; }, [=] { return w; });
     for (const int x : {0, 127, 128, 255})
         for (const int w : {-128, 0, 127})
             expect_exact<std::uint8_t, std::int8_t>(

@@ -26,7 +26,7 @@ struct StudyParams {
 struct RunParams {
     double segment_s = 30;                ///< finished records are written at least this often
     double time_budget_s = 0;             ///< stop in time and exit 75; 0: until SLURM_JOB_END_TIME, if set
-    std::uint32_t batch_images = 16;      ///< images that share one noise-free reference in memory
+    std::uint32_t batch_images = 16;      ///< images that pass each layer together, with one reference
     std::uint32_t points_per_unit = 32;   ///< largest group of points evaluated on one batch
     std::uint32_t max_failed_units = 10;  ///< stop when more have failed
 };

@@ -102,9 +102,12 @@ class InputConverter {
     std::vector<float> steps_;
     linalg::WordRows words_;
     Energies squares_in_bytes_, energies_in_bytes_;
-    bool has_squares_ = false, has_energies_ = false, has_digits_ = false, has_squared_digits_ = false;
-    bool has_values_ = false, has_codes_ = false, has_words_ = false, has_squares_in_bytes_ = false,
-         has_energies_in_bytes_ = false;
+    /// What has been made of the present inputs.
+    struct Kept {
+        bool values = false, codes = false, words = false, squares = false, energies = false, digits = false;
+        bool squared_digits = false, squares_in_bytes = false, energies_in_bytes = false;
+    };
+    Kept kept_;
 };
 
 }  // namespace crossweep::crossbar

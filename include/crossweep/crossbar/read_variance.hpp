@@ -1,11 +1,11 @@
 // The variance of read noise that is fresh at every read, sum_i x_i^2 A_ij^2 (see read_law.hpp), from bytes:
-// energies x^2 in 8 bits of the largest in their scale, squared amplitudes in 7 bits of their output's
+// energies x^2 in 8 bits of their token's largest, squared amplitudes in 7 bits of their output's
 // largest.
 //
 // Both are rounded up or down by a fixed pattern of thresholds (dither), evenly spread over the inputs, so
 // that sums are right on average even where most elements lie below one step. A sum over K inputs whose codes
 // have the means p and q is off by about 1 / sqrt(K) (1 / p + 1 / q), relative, and never by more than sum_i
-// (step_x A_ij^2 + x_i^2 step_A). The noise's deviation is off by half of that.
+// (step_x A_ij^2 + x_i^2 step_A + step_x step_A). The noise's deviation is off by half of that.
 #pragma once
 
 #include <span>
@@ -21,9 +21,8 @@ namespace crossweep::crossbar {
 class Energies {
   public:
     void store(const linalg::ConstMatrixView& squares);
-    /// Squares of converted inputs, codes times the token's step; `largest_code` sets the step of all tokens.
-    void store_squares_of(const linalg::ConstMatrixView& input_codes, std::span<const float> steps,
-                          std::int32_t largest_code);
+    /// The same for converted inputs, codes times the token's step, whose squares are not kept.
+    void store_squares_of(const linalg::ConstMatrixView& input_codes, std::span<const float> steps);
     const linalg::ByteRows& codes() const { return codes_; }
     /// What one code is worth, per token; not a number where a square is not finite.
     const std::vector<float>& steps() const { return steps_; }

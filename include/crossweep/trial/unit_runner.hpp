@@ -18,7 +18,8 @@ namespace crossweep::trial {
 /// chip.
 class UnitRunner {
   public:
-    /// `experiment` must outlive the runner. `batch_images` images share one reference in memory.
+    /// `experiment` must outlive the runner. `batch_images` images pass each layer together and share one
+    /// reference in memory.
     UnitRunner(const Experiment& experiment, std::uint32_t seed, std::size_t batch_images);
 
     /// One record per point of `unit`, in its order, with `path`, `key.trial` and `key.shard` but not
