@@ -77,7 +77,7 @@ TEST(BuildInfo, tells_what_a_result_file_needs) {
         names.insert(name);
     }
     EXPECT_EQ(names, (std::set<std::string>{"version", "git_commit", "compiler", "build_type",
-                                            "instruction_set", "host"}));
+                                            "instruction_set", "integer_kernels", "host"}));
 }
 
 }  // namespace
