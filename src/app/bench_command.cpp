@@ -1,6 +1,7 @@
 // crossweep bench: how fast this machine runs a DeiT-S, noise-free and noisy, as ratios within one run.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <chrono>
@@ -86,6 +87,7 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
     figures["image_mac"] = macs;
     for (const Case& timed : cases()) {
         const std::string name(timed.name);
+        malloc_trim(0);  // memory of earlier cases would serve this one unseen
         const double before = anonymous_bytes();
         TimedCase run(timed);
         const Rates rates = measure_in_turns(digital, run, options.seconds);
