@@ -71,7 +71,7 @@ Rates measure_in_turns(TimedCase& digital, TimedCase& timed, double seconds) {
     Rates best;
     for (int turn = 0; turn < turns; ++turn) {
         best.peak_flops = std::max(best.peak_flops, linalg::measure_peak_flops(seconds / 2 / turns));
-        best.digital_mac_per_s = std::max(best.digital_mac_per_s, digital.mac_per_s(seconds / 2 / turns));
+        best.digital_mac_per_s = std::max(best.digital_mac_per_s, digital.mac_per_s(seconds / turns));
         best.mac_per_s = std::max(best.mac_per_s, timed.mac_per_s(seconds / turns));
     }
     return best;

@@ -47,36 +47,50 @@ Cells::Cells(const device::DeviceParams& device, device::Storage storage, const 
       read_noise_(device),
       read_sigma_(device::draws_at_every_read(device) ? read_noise_.sigma() : 0) {}
 
+bool Cells::fit(const MappedOperand& mapped) const {
+    const bool in_digits = layout_.planes.front().sign != PlaneSign::of_weight;
+    return !in_digits || !(mapped.code.maxCoeff() > layout_.largest_code);
+}
+
 void Cells::hold(const MappedOperand& mapped, const CellIdentity& identity, const Plane& plane,
                  const ArrayGrid& grid, linalg::Matrix& held) {
     const Index rows = mapped.code.rows();
-    const auto columns = static_cast<std::size_t>(mapped.code.cols());
-    const bool perturbs = writer_.perturbs(), has_drop = wire_resistance_ohm_ > 0;
-    const float inverse_step = 1.0F / siemens_per_digit_;
-    CROSSWEEP_EXPECT(plane.sign == PlaneSign::of_weight ||
-                     !(mapped.code.maxCoeff() > layout_.largest_code));  // else digits would be lost
     held.resize(rows, mapped.code.cols());
     for (Index row = 0; row < rows; ++row) {
-        const auto cells = linalg::row_of(held, row);
-        const auto code = linalg::row_of(linalg::const_view(mapped.code), row);
-        const bool is_code = plane.sign == PlaneSign::of_weight && (perturbs || has_drop);
-        if (!is_code) to_digit(layout_, plane, code, linalg::row_of(mapped.wanted, row), cells);
-        if (!perturbs && !has_drop) continue;
-        to_siemens_kernel(is_code ? code.data() : cells.data(), window_.min_S, siemens_per_digit_,
-                          cells.data(), columns);
-        if (perturbs) {
-            writer_(cells, {identity.key, identity.layer, static_cast<std::uint32_t>(identity.role),
-                            identity.image, cell_row(plane, row)});
-        }
-        if (!has_drop) to_digit_kernel(cells.data(), window_.min_S, inverse_step, columns);
+        if (drop_voltage())
+            write_row(mapped, identity, plane, row, linalg::row_of(held, row));
+        else
+            hold_row(mapped, identity, plane, row, linalg::row_of(held, row));
     }
-    if (!has_drop) return;
-    drop_voltage(grid, linalg::view(held));
-    for (Index row = 0; row < rows; ++row)
-        to_digit_kernel(linalg::row_of(held, row).data(), window_.min_S, inverse_step, columns);
+    if (!drop_voltage()) return;
+    apply_ir_drop_to(grid, linalg::view(held));
+    for (Index row = 0; row < rows; ++row) to_digits(linalg::row_of(held, row));
 }
 
-void Cells::drop_voltage(const ArrayGrid& grid, linalg::MatrixView conductance_S) const {
+void Cells::hold_row(const MappedOperand& mapped, const CellIdentity& identity, const Plane& plane, Index row,
+                     std::span<float> held) {
+    write_row(mapped, identity, plane, row, held);
+    if (!are_perfect()) to_digits(held);
+}
+
+void Cells::write_row(const MappedOperand& mapped, const CellIdentity& identity, const Plane& plane,
+                      Index row, std::span<float> cells) {
+    const auto code = linalg::row_of(linalg::const_view(mapped.code), row);
+    const bool is_code = plane.sign == PlaneSign::of_weight && !are_perfect();
+    if (!is_code) to_digit(layout_, plane, code, linalg::row_of(mapped.wanted, row), cells);
+    if (are_perfect()) return;
+    to_siemens_kernel(is_code ? code.data() : cells.data(), window_.min_S, siemens_per_digit_, cells.data(),
+                      cells.size());
+    if (!writer_.perturbs()) return;
+    writer_(cells, {identity.key, identity.layer, static_cast<std::uint32_t>(identity.role), identity.image,
+                    cell_row(plane, row)});
+}
+
+void Cells::to_digits(std::span<float> conductance_S) const {
+    to_digit_kernel(conductance_S.data(), window_.min_S, 1.0F / siemens_per_digit_, conductance_S.size());
+}
+
+void Cells::apply_ir_drop_to(const ArrayGrid& grid, linalg::MatrixView conductance_S) const {
     const Index stride = conductance_S.outerStride();
     for (Index row = 0; row < conductance_S.rows(); row += grid.blocks.rows) {
         for (std::size_t i = 0; i + 1 < grid.blocks.column_edges.size(); ++i) {

@@ -88,6 +88,7 @@ void store(const MappedOperand& mapped, const ArrayGrid& grid, const CellIdentit
     matrix.outputs = by_outputs ? rows : columns;
     matrix.array_columns = by_outputs ? grid.blocks.rows : widest(grid.blocks.column_edges);
     const CellLayout& layout = cells.layout();
+    CROSSWEEP_EXPECT(cells.fit(mapped));
     matrix.masks.clear();
     matrix.planes.clear();
     if (cells.are_perfect() && layout.largest_digit <= DigitMasks::largest_digit &&

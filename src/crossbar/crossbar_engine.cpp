@@ -61,11 +61,10 @@ ReadDraws CrossbarEngine::draws(NoiseSite site, LayerId layer, Role role, std::u
 
 void CrossbarEngine::multiply(std::size_t weight, const ConstMatrixView& x, MatrixView y) {
     const linalg::StationaryWeight& stationary = weights_[weight];
-    const Index outputs = y.cols() / static_cast<Index>(stationary.parts);
     bool converted = false;
     for (std::size_t part = 0; part < stationary.parts; ++part) {
         const Role role = role_of_part(stationary, part);
-        MatrixView product = columns_of(y, static_cast<Index>(part) * outputs, outputs);
+        MatrixView product = linalg::rows_of(y, static_cast<Index>(part) * x.rows(), x.rows());
         if (is_digital(role)) {
             linalg::multiply_transposed(x, part_of(stationary, part), product);
             continue;
@@ -75,7 +74,7 @@ void CrossbarEngine::multiply(std::size_t weight, const ConstMatrixView& x, Matr
         const ReadDraws reads = draws(NoiseSite::product_read, stationary.layer, role);
         const StoredMatrix& stored = programmed_[weight][part];
         if (const auto* circuit = std::get_if<CircuitMatrix>(&stored)) {
-            multiply_circuit(role, *circuit, *adc_[weight][part], {0, x.cols(), 0, outputs}, reads, product);
+            multiply_circuit(role, *circuit, *adc_[weight][part], {0, x.cols(), 0, y.cols()}, reads, product);
         } else {
             multiply_linear(role, std::get<LinearMatrix>(stored), 0, reads, product);
         }

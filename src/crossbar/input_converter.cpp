@@ -109,34 +109,54 @@ void InputConverter::convert(const ConstMatrixView& x, InputSign sign) {
     sign_ = sign;
     kept_ = {};
     new (&inputs_) ConstMatrixView(x);  // an Eigen::Map is pointed elsewhere by constructing it anew
-    if (largest_code_ == 0) return;
-    steps_.resize(static_cast<std::size_t>(x.rows()));
-    quantisers_.clear();
+}
+
+template <class Use>
+void InputConverter::for_each_row(const Use& use) {
+    CROSSWEEP_EXPECT(largest_code_ > 0);
     const bool per_token = params_.input_scale == InputScale::token;
-    const float largest_of_all = per_token ? 0 : linalg::largest_magnitude(x);
-    for (Index row = 0; row < x.rows(); ++row) {
-        const float largest = per_token ? linalg::largest_magnitude(row_of(x, row)) : largest_of_all;
-        steps_[static_cast<std::size_t>(row)] = quantisers_.emplace_back(largest, params_.input_bits).step();
+    if (!kept_.scales) {
+        quantisers_.clear();
+        steps_.clear();
     }
+    const float largest_of_all = kept_.scales || per_token ? 0 : linalg::largest_magnitude(inputs_);
+    for (Index row = 0; row < inputs_.rows(); ++row) {
+        if (!kept_.scales) {
+            const float largest =
+                per_token ? linalg::largest_magnitude(row_of(inputs_, row)) : largest_of_all;
+            steps_.push_back(quantisers_.emplace_back(largest, params_.input_bits).step());
+        }
+        use(row);
+    }
+    kept_.scales = true;
+}
+
+std::span<const float> InputConverter::steps() {
+    if (!kept_.scales) for_each_row([](Index) {});
+    return steps_;
 }
 
 ConstMatrixView InputConverter::values() {
     if (largest_code_ == 0) return inputs_;
     MatrixView values = quantised_.shaped(inputs_.rows(), inputs_.cols());
-    for (Index row = 0; row < inputs_.rows() && !kept_.values; ++row)
-        quantisers_[static_cast<std::size_t>(row)].to_values(row_of(inputs_, row), row_of(values, row));
+    if (!kept_.values) {
+        for_each_row([&](Index row) {
+            quantisers_[static_cast<std::size_t>(row)].to_values(row_of(inputs_, row), row_of(values, row));
+        });
+    }
     kept_.values = true;
     return const_view(values);
 }
 
 ConstMatrixView InputConverter::codes() {
-    CROSSWEEP_EXPECT(largest_code_ > 0);
     MatrixView codes = codes_.shaped(inputs_.rows(), inputs_.cols());
-    for (Index row = 0; row < inputs_.rows() && !kept_.codes; ++row) {
-        const auto number = static_cast<std::size_t>(row);
-        quantisers_[number].to_codes(row_of(inputs_, row), row_of(codes, row));
-        // Digits are cut from whole numbers; that an input is not finite shows in values and step.
-        if (!std::isfinite(steps_[number])) codes.row(row).setZero();
+    if (!kept_.codes) {
+        for_each_row([&](Index row) {
+            const auto number = static_cast<std::size_t>(row);
+            quantisers_[number].to_codes(row_of(inputs_, row), row_of(codes, row));
+            // Digits are cut from whole numbers; that an input is not finite shows in values and step.
+            if (!std::isfinite(steps_[number])) codes.row(row).setZero();
+        });
     }
     kept_.codes = true;
     return const_view(codes);
@@ -154,7 +174,7 @@ ConstMatrixView InputConverter::cycle_energies() {
     MatrixView energies = energies_.shaped(inputs_.rows(), inputs_.cols());
     const float* energy_of = energies_of_codes();
     for (Index row = 0; row < inputs_.rows() && !kept_.energies; ++row) {
-        const float step = steps_[static_cast<std::size_t>(row)];
+        const float step = steps()[static_cast<std::size_t>(row)];
         const auto code = row_of(codes(), row);
         const auto out = row_of(energies, row);
         for (std::size_t i = 0; i < code.size(); ++i)
@@ -169,7 +189,7 @@ const Energies& InputConverter::energies(InputEnergy of) {
     Energies& energies = at_once ? squares_in_bytes_ : energies_in_bytes_;
     bool& has = at_once ? kept_.squares_in_bytes : kept_.energies_in_bytes;
     if (!has && at_once && largest_code_ > 0)
-        energies.store_squares_of(codes(), steps_);
+        energies.store_squares_of(codes(), steps());
     else if (!has)
         energies.store(at_once ? squares() : cycle_energies());
     has = true;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "crossweep/core/error.hpp"
 #include "crossweep/core/multiversion.hpp"
 #include "crossweep/linalg/gaussian.hpp"
 
@@ -109,19 +110,26 @@ void add_planes_up(MappedOperand& mapped, const ArrayGrid& grid, const CellIdent
     mean.resize(wants_mean ? rows : 0, columns);
     mapped.squares.resize(wants_squares ? rows : 0, columns);
     mapped.squared.resize(count);
+    CROSSWEEP_EXPECT(cells.fit(mapped));
     for (const Plane& plane : cells.layout().planes) {
-        cells.hold(mapped, identity, plane, grid, mapped.held);
-        const linalg::ConstMatrixView held = linalg::const_view(mapped.held);
         const float significance = plane.significance / mapped.full_code;
         const bool first = plane.number == 0, takes_sign = plane.sign == PlaneSign::of_weight;
+        // Row by row where rows do not depend on each other: a row then stays in the cache from its codes to
+        // its weights.
+        if (cells.drop_voltage())
+            cells.hold(mapped, identity, plane, grid, mapped.held);
+        else
+            mapped.held.resize(1, columns);
         for (Index row = 0; row < rows; ++row) {
+            const std::span<float> held = row_of(mapped.held, cells.drop_voltage() ? row : 0);
+            if (!cells.drop_voltage()) cells.hold_row(mapped, identity, plane, row, held);
             const float* scale = mapped.scale_of_row(row).data();
             if (wants_mean) {
-                add_weight_kernel(row_of(held, row).data(), scale, row_of(mapped.wanted, row).data(),
-                                  significance, takes_sign, first, row_of(mean, row).data(), count);
+                add_weight_kernel(held.data(), scale, row_of(mapped.wanted, row).data(), significance,
+                                  takes_sign, first, row_of(mean, row).data(), count);
             }
             if (!wants_squares) continue;
-            cells.squared_amplitude(row_of(held, row), mapped.squared);
+            cells.squared_amplitude(held, mapped.squared);
             add_square_kernel(mapped.squared.data(), scale, significance, first,
                               row_of(mapped.squares, row).data(), count);
         }

@@ -25,9 +25,8 @@ DigitalEngine::DigitalEngine(std::span<const StationaryWeight> weights)
 
 void DigitalEngine::multiply(std::size_t weight, const ConstMatrixView& x, MatrixView y) {
     const std::size_t parts = weights_[weight].parts;
-    const Eigen::Index outputs = y.cols() / static_cast<Eigen::Index>(parts);
     for (std::size_t part = 0; part < parts; ++part) {
-        MatrixView product = columns_of(y, static_cast<Eigen::Index>(part) * outputs, outputs);
+        MatrixView product = rows_of(y, static_cast<Eigen::Index>(part) * x.rows(), x.rows());
         if (packed_[weight].empty() || packed_[weight][part].empty())
             multiply_transposed(x, part_of(weights_[weight], part), product);
         else

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstddef>
-#include <limits>
 
 #include "crossweep/core/error.hpp"
 #include "crossweep/core/multiversion.hpp"
@@ -51,28 +50,14 @@ float largest_magnitude(const ConstMatrixView& x) {
     return std::bit_cast<float>(largest);
 }
 
-float Quantiser::step() const {
-    return largest_ / codes_;
-}
-
-float Quantiser::inverse_step() const {
-    // A step below the smallest normal number has no finite inverse: such inputs count as 0.
-    return step() < std::numeric_limits<float>::min() ? 0.0F : codes_ / largest_;
-}
-
-Quantiser::Quantiser(float largest, std::uint32_t bits)
-    : largest_(largest), codes_(static_cast<float>((1U << (bits - 1)) - 1)) {
-    CROSSWEEP_EXPECT(bits >= 2 && bits <= 16);
-}
-
 void Quantiser::to_codes(std::span<const float> x, std::span<float> code) const {
     CROSSWEEP_EXPECT(x.size() == code.size());
-    code_kernel(x.data(), inverse_step(), code.data(), x.size());
+    code_kernel(x.data(), inverse_step_, code.data(), x.size());
 }
 
 void Quantiser::to_values(std::span<const float> x, std::span<float> y) const {
     CROSSWEEP_EXPECT(x.size() == y.size());
-    value_kernel(x.data(), inverse_step(), step(), y.data(), x.size());
+    value_kernel(x.data(), inverse_step_, step_, y.data(), x.size());
 }
 
 }  // namespace crossweep::linalg

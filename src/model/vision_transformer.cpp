@@ -122,7 +122,7 @@ void VisionTransformer::attend(std::size_t block, linalg::MatmulEngine& engine, 
     const auto tokens = static_cast<Index>(architecture_.tokens),
                width = static_cast<Index>(architecture_.width);
     const auto head_width = static_cast<Index>(architecture_.head_width());
-    activations.qkv.resize(tokens, 3 * width);
+    activations.qkv.resize(3 * tokens, width);
     activations.scores.resize(tokens, tokens);
     activations.attention.resize(tokens, width);
     activations.projected.resize(tokens, width);
@@ -131,15 +131,17 @@ void VisionTransformer::attend(std::size_t block, linalg::MatmulEngine& engine, 
                        architecture_.layer_norm_epsilon, view(activations.normalised));
     engine.multiply(weight_index(block, linalg::Role::query), const_view(activations.normalised),
                     view(activations.qkv));
-    linalg::add_bias(view(activations.qkv), layer.qkv_bias);
-    engine.write(LayerId(static_cast<std::uint32_t>(block)), architecture_.heads,
-                 const_view(columns_of(activations.qkv, width, width)),
-                 const_view(columns_of(activations.qkv, 2 * width, width)));
+    const auto part = [&](Index index) { return linalg::rows_of(activations.qkv, index * tokens, tokens); };
+    linalg::MatrixView queries = part(0);
+    for (Index i = 0; i < 3 && !layer.qkv_bias.empty(); ++i)
+        linalg::add_bias(part(i),
+                         layer.qkv_bias.subspan(static_cast<std::size_t>(i * width), architecture_.width));
+    engine.write(LayerId(static_cast<std::uint32_t>(block)), architecture_.heads, const_view(part(1)),
+                 const_view(part(2)));
     const float scale = 1.0F / std::sqrt(static_cast<float>(head_width));
     for (std::size_t head = 0; head < architecture_.heads; ++head) {
         const Index first = static_cast<Index>(head) * head_width;
-        engine.read_keys(head, const_view(columns_of(activations.qkv, first, head_width)),
-                         view(activations.scores));
+        engine.read_keys(head, const_view(columns_of(queries, first, head_width)), view(activations.scores));
         linalg::softmax(view(activations.scores), scale);
         engine.read_values(head, const_view(activations.scores),
                            columns_of(activations.attention, first, head_width));

@@ -153,7 +153,7 @@ struct BlockInputs {
 inline Products products_of(linalg::MatmulEngine& engine, const BlockInputs& in, ImageId image = ImageId(0)) {
     const auto [tokens, width, hidden, heads] = in.shape;
     const Eigen::Index head_width = in.shape.head_width(), all_heads = static_cast<Eigen::Index>(heads);
-    Products out{linalg::Matrix(tokens, 3 * width), linalg::Matrix(tokens, hidden),
+    Products out{linalg::Matrix(3 * tokens, width), linalg::Matrix(tokens, hidden),
                  linalg::Matrix(tokens, all_heads * tokens), linalg::Matrix(tokens, width)};
     engine.begin_image(image);
     engine.multiply(0, linalg::const_view(in.x), linalg::view(out.qkv));

@@ -64,8 +64,12 @@ Products integer_products(const BlockWeights& weights, const BlockInputs& in) {
         const Integers integer_x = x.cast<std::int64_t>(), integer_w = w.cast<std::int64_t>();
         return Integers(integer_x * integer_w).cast<float>();
     };
-    Products out{product(in.x, weights.qkv().transpose()), product(in.x, weights.mlp().transpose()),
+    Products out{Matrix(3 * shape.tokens, shape.width), product(in.x, weights.mlp().transpose()),
                  Matrix(shape.tokens, 2 * shape.tokens), product(in.probabilities, in.values)};
+    for (const Index part : {0, 1, 2}) {
+        out.qkv.middleRows(part * shape.tokens, shape.tokens) =
+            product(in.x, weights.qkv().middleRows(part * shape.width, shape.width).transpose());
+    }
     for (const Index head : {0, 1}) {
         const Index first = head * shape.head_width(), width = shape.head_width();
         out.scores.middleCols(head * shape.tokens, shape.tokens) =
@@ -299,13 +303,13 @@ TEST(Hybrid, of_digital_weights_has_exact_weights_and_noisy_attention_products) 
 
 TEST(Hybrid, part_of_a_stacked_weight_is_exact_and_its_neighbours_are_as_without_it) {
     const Products exact = exact_products();
-    const Index width = BlockShape().width;
+    const Index tokens = BlockShape().tokens;
     for (const Fidelity fidelity : on_crossbars) {
         const Products all = noisy_products(usual_noise(fidelity, {}));
         const Products hybrid = noisy_products(usual_noise(fidelity, {Role::key}));
-        EXPECT_EQ(hybrid.qkv.middleCols(width, width), exact.qkv.middleCols(width, width));
-        EXPECT_EQ(hybrid.qkv.leftCols(width), all.qkv.leftCols(width));
-        EXPECT_EQ(hybrid.qkv.rightCols(width), all.qkv.rightCols(width));
+        EXPECT_EQ(hybrid.qkv.middleRows(tokens, tokens), exact.qkv.middleRows(tokens, tokens));
+        EXPECT_EQ(hybrid.qkv.topRows(tokens), all.qkv.topRows(tokens));
+        EXPECT_EQ(hybrid.qkv.bottomRows(tokens), all.qkv.bottomRows(tokens));
         EXPECT_EQ(hybrid.scores, all.scores);
     }
 }

@@ -67,9 +67,9 @@ class EngineSampler {
     std::array<linalg::Matrix, 2> multiply() {
         const auto tokens = Block::tokens, width = Block::head_width, outputs = Block::part_outputs;
         if (scenario_.operand == Operand::weights) {
-            linalg::Matrix y(tokens, 2 * outputs);
+            linalg::Matrix y(2 * tokens, outputs);
             engine_->multiply(0, linalg::const_view(block_.x), linalg::view(y));
-            return {y.leftCols(outputs), y.rightCols(outputs)};
+            return {y.topRows(tokens), y.bottomRows(tokens)};
         }
         std::array<linalg::Matrix, 2> products;
         engine_->write(LayerId(3), 2, linalg::const_view(block_.keys), linalg::const_view(block_.values));

@@ -29,7 +29,10 @@ class Cells {
     const CellLayout& layout() const { return layout_; }
 
     /// Whether cells hold exactly the digits wanted, integers, whatever is written.
-    bool are_perfect() const { return !writer_.perturbs() && wire_resistance_ohm_ == 0; }
+    bool are_perfect() const { return !writer_.perturbs() && !drop_voltage(); }
+
+    /// Whether the layout's digits can hold the largest code.
+    bool fit(const MappedOperand& mapped) const;
 
     /// What the cells of one plane hold, [rows, columns] in the operand's stored shape: real numbers in units
     /// of a digit, after everything that happens at or after writing, and with the IR drop of the lines as an
@@ -37,6 +40,12 @@ class Cells {
     /// Throws InternalError beyond 2^24 rows or 2^8 planes: outside the random stream.
     void hold(const MappedOperand& mapped, const CellIdentity& identity, const Plane& plane,
               const ArrayGrid& grid, linalg::Matrix& held);
+
+    /// Whether the lines drop voltage: then arrays are held as a whole, else row by row just as well.
+    bool drop_voltage() const { return wire_resistance_ohm_ > 0; }
+    /// The same for one row, without IR drop.
+    void hold_row(const MappedOperand& mapped, const CellIdentity& identity, const Plane& plane,
+                  Eigen::Index row, std::span<float> held);
 
     /// (A(G) / S)^2 of cells that hold `held` digits, S the conductance of one digit: times sigma^2 x^2 it is
     /// the variance that read noise adds to a sum of digits, see read_law.hpp.
@@ -46,7 +55,11 @@ class Cells {
     float read_sigma() const { return read_sigma_; }
 
   private:
-    void drop_voltage(const ArrayGrid& grid, linalg::MatrixView conductance_S) const;
+    /// The conductances of one row after writing; digits if the cells are perfect.
+    void write_row(const MappedOperand& mapped, const CellIdentity& identity, const Plane& plane,
+                   Eigen::Index row, std::span<float> cells);
+    void to_digits(std::span<float> conductance_S) const;
+    void apply_ir_drop_to(const ArrayGrid& grid, linalg::MatrixView conductance_S) const;
 
     CellLayout layout_;
     ConductanceWindow window_;

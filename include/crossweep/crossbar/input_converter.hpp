@@ -81,7 +81,7 @@ class InputConverter {
     /// Codes [T, K], integers. Not for continuous inputs.
     linalg::ConstMatrixView codes();
     /// What one code is worth, per token. Not for continuous inputs.
-    std::span<const float> steps() const { return steps_; }
+    std::span<const float> steps();
 
   private:
     struct Encoding {
@@ -90,6 +90,9 @@ class InputConverter {
     };
     /// Energy of code 0, those of the other codes around it; made when they are first asked for.
     const float* energies_of_codes();
+    /// Call `use(row)` for all rows, each with its scale, which is measured while the row is in the cache.
+    template <class Use>
+    void for_each_row(const Use& use);
 
     CrossbarParams params_;
     std::int32_t largest_code_ = 0;  ///< 0: continuous inputs
@@ -104,8 +107,8 @@ class InputConverter {
     Energies squares_in_bytes_, energies_in_bytes_;
     /// What has been made of the present inputs.
     struct Kept {
-        bool values = false, codes = false, words = false, squares = false, energies = false, digits = false;
-        bool squared_digits = false, squares_in_bytes = false, energies_in_bytes = false;
+        bool scales = false, values = false, codes = false, words = false, squares = false, energies = false;
+        bool digits = false, squared_digits = false, squares_in_bytes = false, energies_in_bytes = false;
     };
     Kept kept_;
 };

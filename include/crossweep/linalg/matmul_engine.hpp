@@ -57,7 +57,8 @@ class MatmulEngine {
     /// The image whose products follow; names the draws of noise that is not the chip's.
     virtual void begin_image(ImageId image) = 0;
 
-    /// y [T, outputs] = x [T, inputs] times the transposed stationary weight number `weight`.
+    /// y [T, outputs] = x [T, inputs] times the transposed stationary weight number `weight`. The products of
+    /// several parts lie below each other: y [parts T, outputs of one part].
     virtual void multiply(std::size_t weight, const ConstMatrixView& x, MatrixView y) = 0;
 
     /// Write K and V, each [T, D], of one layer. They must outlive the reads, which may look at them again.

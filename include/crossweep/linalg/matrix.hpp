@@ -20,6 +20,14 @@ auto columns_of(M& matrix, Eigen::Index first, Eigen::Index columns) {
     return View(matrix.data() + first, matrix.rows(), columns, Eigen::OuterStride<>(matrix.outerStride()));
 }
 
+/// View of `rows` rows of a matrix (or view) from `first` on.
+template <class M>
+auto rows_of(M& matrix, Eigen::Index first, Eigen::Index rows) {
+    using View = decltype(columns_of(matrix, 0, 0));
+    return View(matrix.data() + first * matrix.outerStride(), rows, matrix.cols(),
+                Eigen::OuterStride<>(matrix.outerStride()));
+}
+
 template <class M>
 auto view(M& matrix) {
     return columns_of(matrix, 0, matrix.cols());

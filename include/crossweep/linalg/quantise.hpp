@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 
+#include "crossweep/core/error.hpp"
 #include "crossweep/linalg/matrix.hpp"
 
 namespace crossweep::linalg {
@@ -17,14 +19,19 @@ float largest_magnitude(const ConstMatrixView& x);
 class Quantiser {
   public:
     /// `bits` from 2 to 16.
-    Quantiser(float largest, std::uint32_t bits);
-    float step() const;
+    Quantiser(float largest, std::uint32_t bits) {
+        CROSSWEEP_EXPECT(bits >= 2 && bits <= 16);
+        const auto codes = static_cast<float>((1U << (bits - 1)) - 1);
+        step_ = largest / codes;
+        // A step below the smallest normal number has no finite inverse: such inputs count as 0.
+        inverse_step_ = step_ < std::numeric_limits<float>::min() ? 0.0F : codes / largest;
+    }
+    float step() const { return step_; }
     void to_codes(std::span<const float> x, std::span<float> code) const;
     void to_values(std::span<const float> x, std::span<float> y) const;
 
   private:
-    float inverse_step() const;
-    float largest_, codes_;
+    float step_, inverse_step_;
 };
 
 }  // namespace crossweep::linalg
