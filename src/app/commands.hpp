@@ -35,6 +35,17 @@ struct BenchOptions {
     bool json = false;
 };
 
+struct SimulateOptions {
+    std::vector<int> ranks{64, 256, 1024, 4096, 16384};
+    std::size_t units = 1'000'000;
+    std::size_t points_per_unit = 1;
+    double unit_s = 10;
+    std::string times;         ///< run directory whose records give the spread of times
+    double slow_ranks = 0;     ///< fraction
+    int most_direct_ranks = 0; ///< 0: as `run` does
+    bool json = false;
+};
+
 ExitCode check(const StudyOptions& options);
 /// `bench`: file with what `bench --json` printed on the machine that will run the study; empty: measure
 /// here.
@@ -47,6 +58,8 @@ ExitCode report(const std::string& directory, bool json);
 ExitCode replay(const ReplayOptions& options);
 ExitCode inspect(const std::string& weights, std::uint32_t heads, bool json);
 ExitCode bench(const BenchOptions& options);
+/// How a study would run on many ranks, by the real scheduler in simulated time.
+ExitCode simulate(const SimulateOptions& options);
 ExitCode schema();
 ExitCode version(bool json);
 

@@ -58,6 +58,7 @@ int main(int argc, char** argv) {
     app::RunOptions run;
     app::ReplayOptions replay;
     app::BenchOptions bench;
+    app::SimulateOptions simulate;
     std::string directory, weights, plan_bench;
     std::uint32_t heads = 0;
     bool json = false, partial = false;
@@ -124,6 +125,36 @@ int main(int argc, char** argv) {
     inspect_command->add_option("--heads", heads, "attention heads, where the file does not say");
     inspect_command->add_flag("--json", json, "print JSON");
     inspect_command->callback([&] { command = [&](auto&) { return app::inspect(weights, heads, json); }; });
+
+    auto* simulate_command =
+        program.add_subcommand("simulate", "how a study would run on many ranks, in simulated time");
+    simulate_command->footer(
+        "The scheduler is the real one; ranks, network and file system are imitated.\n"
+        "Example: crossweep simulate --ranks 1024,16384 --units 1000000 --unit-s 10 --times runs/quickstart");
+    simulate_command->add_option("--ranks", simulate.ranks, "numbers of ranks")
+        ->delimiter(',')
+        ->check(CLI::Range(1, 1 << 20))
+        ->capture_default_str();
+    simulate_command->add_option("--units", simulate.units, "units of work")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 31))
+        ->capture_default_str();
+    simulate_command->add_option("--points-per-unit", simulate.points_per_unit, "points of a unit")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
+    simulate_command->add_option("--unit-s", simulate.unit_s, "mean time of a unit in seconds")
+        ->check(CLI::Range(1e-3, 1e6))
+        ->capture_default_str();
+    simulate_command->add_option(
+        "--times", simulate.times,
+        "run directory whose measured times give their spread; without it, all are equal");
+    simulate_command
+        ->add_option("--slow-ranks", simulate.slow_ranks, "fraction of ranks that take 5 times as long")
+        ->check(CLI::Range(0.0, 1.0));
+    simulate_command->add_option(
+        "--most-direct-ranks", simulate.most_direct_ranks,
+        "with more ranks, leaders of groups stand between; default as in crossweep run");
+    simulate_command->add_flag("--json", simulate.json, "print JSON");
+    simulate_command->callback([&] { command = [&](auto&) { return app::simulate(simulate); }; });
 
     auto* bench_command = program.add_subcommand("bench", "speed of this machine on a DeiT-S, as ratios");
     bench_command->footer("Example: crossweep bench --seconds 5");

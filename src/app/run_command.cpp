@@ -212,20 +212,31 @@ ExitCode run(const RunOptions& options, comm::Communicator& comm) {
         return comm.rank() == 0 ? conclude(*ready, options, nothing_done) : ExitCode::done;
     }
     trial::UnitRunner runner(*ready->session.experiment, settings.study.seed, settings.run.batch_images);
-    const sweep::RunUnit run_unit = [&](const WorkUnit& unit) { return runner.run(unit); };
-    if (comm.rank() != 0) {
-        sweep::work(comm, run_unit);
-        return ExitCode::done;
-    }
-    ProgressDisplay display(options.json);
+    const sweep::RunUnit run_unit = [&](const WorkUnit& unit, const sweep::Cancelled& cancelled) {
+        return runner.run(unit, cancelled);
+    };
     sweep::SchedulerOptions scheduler;
     scheduler.segment_s = settings.run.segment_s;
     scheduler.max_failed_units = settings.run.max_failed_units;
+    if (comm.rank() != 0) {
+        sweep::work(comm, run_unit, scheduler);
+        return ExitCode::done;
+    }
+    ProgressDisplay display(options.json);
     const auto summary =
         sweep::coordinate(comm, ready->session.workload, ready->units, run_unit, *ready->directory, stop,
                           scheduler, [&](const auto& progress) { display(progress); });
     display.finish();
-    return conclude(*ready, options, summary);
+    const ExitCode ended = conclude(*ready, options, summary);
+    if (summary.silent_ranks.empty()) return ended;
+    fmt::print(
+        stderr,
+        "crossweep: rank{} {} no longer answer{}; nothing of them is missing, and they are ended now\n",
+        summary.silent_ranks.size() == 1 ? "" : "s", fmt::join(summary.silent_ranks, ", "),
+        summary.silent_ranks.size() == 1 ? "s" : "");
+    std::fflush(stdout);
+    comm.abort(static_cast<int>(ended));
+    return ended;
 }
 
 }  // namespace crossweep::app

@@ -1,3 +1,4 @@
+#include <chrono>
 #include <cstdlib>
 #include <deque>
 
@@ -30,6 +31,10 @@ class LocalCommunicator final : public Communicator {
 };
 
 }  // namespace
+
+double Communicator::now_s() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 std::unique_ptr<Communicator> make_local_communicator() {
     return std::make_unique<LocalCommunicator>();

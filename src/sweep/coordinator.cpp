@@ -1,218 +1,169 @@
+#include "coordinator.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <deque>
-#include <memory>
 
 #include "crossweep/core/error.hpp"
-#include "crossweep/sweep/scheduler.hpp"
-#include "worker.hpp"
 
 namespace crossweep::sweep {
-namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
+PlannedTasks::PlannedTasks(std::vector<WorkUnit> units) : units_(std::move(units)) {
+    for (const WorkUnit& unit : units_) points_left_ += unit.points.size();
 }
 
-/// One coordination, from the first unit to the last record written. Worker 0 is the local thread, others are
-/// ranks.
-class Coordination {
-  public:
-    Coordination(comm::Communicator& comm, const Workload& workload, std::vector<WorkUnit> units,
-                 const RunUnit& run, RunDirectory& directory, const StopCondition& stop,
-                 const SchedulerOptions& options, const ProgressObserver& observe)
-        : comm_(comm),
-          workload_(workload),
-          units_(std::move(units)),
-          directory_(directory),
-          stop_(stop),
-          options_(options),
-          observe_(observe),
-          in_hand_(static_cast<std::size_t>(comm.size())) {
-        summary_.progress.units = units_.size();
-        if (comm.size() <= options.most_computing_ranks) local_ = std::make_unique<LocalWorker>(run);
+std::size_t PlannedTasks::units_left() const {
+    return units_.size() - next_unit_ + (rest_.points.empty() ? 0 : 1);
+}
+
+std::optional<Task> PlannedTasks::next(std::size_t most_points) {
+    if (rest_.points.empty()) {
+        if (next_unit_ == units_.size()) return std::nullopt;
+        rest_ = units_[next_unit_++];
     }
+    const std::size_t unit = next_unit_ - 1, points = rest_.points.size();
+    // Even pieces rather than full ones and a scrap, and no cut for a little.
+    const bool whole = points <= most_points + most_points / 2;
+    const std::size_t pieces = whole ? 1 : (points + most_points - 1) / most_points;
+    const auto end = rest_.points.begin() + static_cast<std::ptrdiff_t>((points + pieces - 1) / pieces);
+    Task task{next_ticket_++, {rest_.trial, rest_.shard, {rest_.points.begin(), end}}};
+    rest_.points.erase(rest_.points.begin(), end);
+    points_left_ -= task.unit.points.size();
+    unit_of_[task.ticket] = unit;
+    ++pieces_[unit];
+    return task;
+}
 
-    RunSummary run() {
-        for (std::size_t worker = 0; worker < in_hand_.size(); ++worker) feed(worker);
-        while (true) {
-            const bool received = receive();
-            if (!stopping_ && wants_stop()) begin_stop();
-            if (seconds_since(last_segment_) > options_.segment_s) write_segment();
-            report();
-            if (idle() && (stopping_ || next_ == units_.size())) break;
-            if (!received) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        }
-        write_segment();
-        dismiss();
-        report();
-        return std::move(summary_);
-    }
+PlannedTasks::Answered PlannedTasks::answered(Ticket ticket) {
+    const auto found = unit_of_.find(ticket);
+    if (found == unit_of_.end()) throw InternalError("an answer to a task that was never handed out");
+    const std::size_t unit = found->second;
+    unit_of_.erase(found);
+    const auto open = pieces_.find(unit);
+    const bool is_being_cut = !rest_.points.empty() && unit + 1 == next_unit_;
+    const bool completes = --open->second == 0 && !is_being_cut;
+    if (open->second == 0) pieces_.erase(open);
+    return {unit, completes};
+}
 
-  private:
-    bool computes(std::size_t worker) const { return worker > 0 || local_ != nullptr; }
+Coordinator::Coordinator(comm::Communicator& comm, const Workload& workload, std::vector<WorkUnit> units,
+                         std::vector<Member> members, std::unique_ptr<LocalWorker> local, RecordSink write,
+                         const StopCondition& stop, const SchedulerOptions& options,
+                         const ProgressObserver& observe)
+    : comm_(comm),
+      workload_(workload),
+      tasks_(std::move(units)),
+      team_(comm, std::move(members), std::move(local)),
+      write_(std::move(write)),
+      stop_(stop),
+      options_(options),
+      observe_(observe),
+      start_s_(comm.now_s()),
+      last_segment_s_(start_s_) {
+    summary_.progress.units = tasks_.units();
+}
 
-    bool idle() const {
-        return std::all_of(in_hand_.begin(), in_hand_.end(), [](const auto& units) { return units.empty(); });
-    }
+bool Coordinator::step() {
+    const bool received = receive();
+    advance();
+    const bool is_due = comm_.now_s() - last_segment_s_ > options_.segment_s;
+    if (is_due || unwritten_bytes_ > options_.segment_bytes) write_segment();
+    report();
+    return received;
+}
 
-    /// Give `worker` enough to do. It holds one unit ahead of what it computes, so that it never waits for an
-    /// answer, except near the end, where a unit held ahead could be computed by someone idle.
-    void feed(std::size_t worker) {
-        if (!computes(worker) || stopping_) return;
-        const std::size_t workers = in_hand_.size();
-        while (next_ < units_.size()) {
-            const std::size_t left = units_.size() - next_;
-            if (in_hand_[worker].size() >= (left > workers ? 2U : 1U)) return;
-            // Guided self-scheduling (Polychronopoulos & Kuck 1987): a share of what is left, so that a
-            // coordinator of many ranks is asked rarely at first and loads even out at the end.
-            const std::size_t batch = std::clamp<std::size_t>(left / (4 * workers), 1, 8);
-            for (std::size_t i = 0; i < batch; ++i) hand_out(worker, next_++);
-        }
-    }
-
-    void hand_out(std::size_t worker, std::size_t unit) {
-        in_hand_[worker].push_back({unit, Clock::now()});
-        if (worker == 0) {
-            local_->submit(units_[unit]);
-        } else {
-            comm_.send(static_cast<int>(worker), tag_work, pack_unit(units_[unit]));
-        }
-    }
-
-    bool receive() {
-        bool any = false;
-        while (const auto message = comm_.try_receive()) {
-            any = true;
-            const auto worker = static_cast<std::size_t>(message->source);
-            if (message->tag == tag_result) accept(worker, io::unpack(message->bytes));
-            if (message->tag == tag_stopped) {
-                in_hand_[worker].clear();
-                ++stopped_ranks_;
+void Coordinator::advance() {
+    switch (phase_) {
+        case Phase::running:
+            if (wants_stop()) {
+                phase_ = Phase::draining;
+                // What is finished goes to the disk first: whoever asks for a stop may not wait for long.
+                write_segment();
+                team_.drain();
+                deadline_s_ = comm_.now_s() + options_.patience_s + 2 * longest_unit_s_;
+                return;
             }
-        }
-        if (local_ != nullptr) {
-            while (auto records = local_->poll()) {
-                any = true;
-                accept(0, std::move(*records));
-            }
-        }
-        return any;
+            team_.feed(tasks_);
+            if (team_.open() == 0 && tasks_.units_left() == 0) leave();
+            return;
+        case Phase::draining:
+            if (team_.left() || comm_.now_s() > deadline_s_) leave();
+            return;
+        case Phase::leaving:
+            if (!team_.left() && comm_.now_s() < deadline_s_) return;
+            summary_.silent_ranks = team_.missing();
+            phase_ = Phase::over;
+            return;
+        case Phase::over:
+            return;
     }
+}
 
-    void accept(std::size_t worker, std::vector<io::Record> records) {
-        CROSSWEEP_ENSURE(!in_hand_[worker].empty());
-        const InHand done = in_hand_[worker].front();
-        in_hand_[worker].pop_front();
-        if (!in_hand_[worker].empty()) in_hand_[worker].front().since = Clock::now();
-        const WorkUnit& unit = units_[done.unit];
-        if (records.size() != unit.points.size()) {
-            throw InternalError(
-                fmt::format("a unit of {} points gave {} records", unit.points.size(), records.size()));
-        }
-        longest_unit_s_ = std::max(longest_unit_s_, seconds_since(done.since));
-        Progress& progress = summary_.progress;
-        ++progress.units_done;
-        bool failed = false;
-        for (std::size_t i = 0; i < records.size(); ++i) {
-            records[i].key = workload_.key(unit, i);
-            progress.images += records[i].images;
-            progress.correct += records[i].correct_top1;
-            if (records[i].failed() && !failed) {
-                failed = true;
-                ++progress.units_failed;
-                summary_.failed.push_back({unit, unit.points[i], records[i].failure});
-            }
-        }
-        unwritten_.insert(unwritten_.end(), std::make_move_iterator(records.begin()),
-                          std::make_move_iterator(records.end()));
-        feed(worker);
-    }
+void Coordinator::leave() {
+    write_segment();
+    if (summary_.progress.units_done == tasks_.units() && summary_.outcome == Outcome::interrupted)
+        summary_.outcome = Outcome::finished;  // the stop came when nothing was left to do
+    team_.dismiss();
+    deadline_s_ = comm_.now_s() + options_.patience_s;
+    phase_ = Phase::leaving;
+}
 
-    bool wants_stop() {
-        if (summary_.progress.units_failed > options_.max_failed_units) {
-            summary_.outcome = Outcome::too_many_failures;
-            return true;
-        }
-        const bool work_left = next_ < units_.size() || !idle();
-        if (stop_.signalled() || (work_left && stop_.out_of_time(longest_unit_s_))) {
-            summary_.outcome = Outcome::interrupted;
-            return true;
-        }
-        return false;
-    }
-
-    /// Units in hand end; units waiting are dropped. What is finished goes to the disk first: whoever asks
-    /// for a stop may not wait for long.
-    void begin_stop() {
-        stopping_ = true;
-        write_segment();
-        if (local_ != nullptr) {
-            for (std::size_t dropped = local_->drop_waiting(); dropped > 0; --dropped) in_hand_[0].pop_back();
-        }
-        tell_ranks_to_stop();
-    }
-
-    /// Tell the ranks that it is over, unless begin_stop has, and see them off.
-    void dismiss() {
-        if (summary_.outcome == Outcome::interrupted && next_ == units_.size() &&
-            summary_.progress.units_done == units_.size()) {
-            summary_.outcome = Outcome::finished;  // the stop came when nothing was left to do
-        }
-        if (!stopping_) tell_ranks_to_stop();
-        while (stopped_ranks_ < comm_.size() - 1) {
-            if (!receive()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        }
-    }
-
-    void tell_ranks_to_stop() {
-        for (int rank = 1; rank < comm_.size(); ++rank) comm_.send(rank, tag_stop, {});
-    }
-
-    void write_segment() {
-        last_segment_ = Clock::now();
-        directory_.append(unwritten_);
-        unwritten_.clear();
-    }
-
-    void report() {
-        summary_.progress.elapsed_s = seconds_since(start_);
-        if (observe_) observe_(summary_.progress);
-    }
-
-    struct InHand {
-        std::size_t unit;
-        Clock::time_point since;  ///< when it was handed out, or when its predecessor ended
+bool Coordinator::receive() {
+    const Team::OnAnswer on_answer = [this](const WorkUnit& unit, Answer answer, double held_s) {
+        accept(unit, std::move(answer), held_s);
     };
+    bool any = team_.take_local(on_answer);
+    while (const auto message = comm_.try_receive()) any |= team_.take(*message, on_answer);
+    return any;
+}
 
-    comm::Communicator& comm_;
-    const Workload& workload_;
-    std::vector<WorkUnit> units_;
-    RunDirectory& directory_;
-    const StopCondition& stop_;
-    const SchedulerOptions& options_;
-    const ProgressObserver& observe_;
-    std::unique_ptr<LocalWorker> local_;
-    std::vector<std::deque<InHand>> in_hand_;
-    std::size_t next_ = 0;
-    bool stopping_ = false;
-    int stopped_ranks_ = 0;
-    std::vector<io::Record> unwritten_;
-    Clock::time_point start_ = Clock::now(), last_segment_ = start_;
-    double longest_unit_s_ = 0;
-    RunSummary summary_;
-};
+void Coordinator::accept(const WorkUnit& unit, Answer answer, double held_s) {
+    std::vector<io::Record>& records = answer.records;
+    if (records.size() != unit.points.size()) {
+        throw InternalError(
+            fmt::format("a unit of {} points gave {} records", unit.points.size(), records.size()));
+    }
+    longest_unit_s_ = std::max(longest_unit_s_, held_s);
+    const auto [number, completes] = tasks_.answered(answer.ticket);
+    Progress& progress = summary_.progress;
+    progress.units_done += completes ? 1 : 0;
+    for (std::size_t i = 0; i < records.size(); ++i) {
+        unwritten_bytes_ += records[i].size_bytes();
+        records[i].key = workload_.key(unit, i);
+        progress.images += records[i].images;
+        progress.correct += records[i].correct_top1;
+        if (!records[i].failed() || !failed_units_.insert(number).second) continue;
+        ++progress.units_failed;
+        summary_.failed.push_back({unit, unit.points[i], records[i].failure});
+    }
+    unwritten_.insert(unwritten_.end(), std::make_move_iterator(records.begin()),
+                      std::make_move_iterator(records.end()));
+}
 
-}  // namespace
+bool Coordinator::wants_stop() {
+    if (summary_.progress.units_failed > options_.max_failed_units) {
+        summary_.outcome = Outcome::too_many_failures;
+        return true;
+    }
+    const bool work_left = tasks_.units_left() > 0 || team_.open() > 0;
+    if (stop_.signalled() || (work_left && stop_.out_of_time(longest_unit_s_))) {
+        summary_.outcome = Outcome::interrupted;
+        return true;
+    }
+    return false;
+}
 
-RunSummary coordinate(comm::Communicator& comm, const Workload& workload, std::vector<WorkUnit> units,
-                      const RunUnit& run, RunDirectory& directory, const StopCondition& stop,
-                      const SchedulerOptions& options, const ProgressObserver& observe) {
-    return Coordination(comm, workload, std::move(units), run, directory, stop, options, observe).run();
+void Coordinator::write_segment() {
+    last_segment_s_ = comm_.now_s();
+    if (unwritten_.empty()) return;
+    write_(unwritten_);
+    unwritten_.clear();
+    unwritten_bytes_ = 0;
+}
+
+void Coordinator::report() {
+    summary_.progress.elapsed_s = comm_.now_s() - start_s_;
+    if (observe_) observe_(summary_.progress);
 }
 
 }  // namespace crossweep::sweep

@@ -1,34 +1,83 @@
 #include "worker.hpp"
 
+#include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <exception>
 
-#include "crossweep/core/error.hpp"
-
 namespace crossweep::sweep {
+namespace {
 
-std::vector<std::byte> pack_unit(const WorkUnit& unit) {
-    std::vector<std::uint32_t> words{unit.trial.value(), unit.shard.value()};
-    for (const PointId point : unit.points) words.push_back(point.value());
-    const auto bytes = std::as_bytes(std::span(words));
-    return {bytes.begin(), bytes.end()};
+bool erase_ticket(std::deque<Task>& tasks, Ticket ticket) {
+    return std::erase_if(tasks, [&](const Task& task) { return task.ticket == ticket; }) > 0;
 }
 
-WorkUnit unpack_unit(std::span<const std::byte> bytes) {
-    if (bytes.size() % sizeof(std::uint32_t) != 0 || bytes.size() < 2 * sizeof(std::uint32_t)) {
-        throw InternalError("a message is not a unit of work");
+/// A rank that computes for a coordinator; looks for messages between tasks and within them.
+class WorkerRank {
+  public:
+    WorkerRank(comm::Communicator& comm, int coordinator, const RunUnit& run)
+        : comm_(comm), coordinator_(coordinator), run_(run) {}
+
+    void loop() {
+        while (true) {
+            listen();
+            if (waiting_.empty() && stopping_) break;
+            if (waiting_.empty()) {
+                std::this_thread::sleep_for(std::chrono::microseconds(200));
+                continue;
+            }
+            compute();
+        }
+        comm_.send(coordinator_, tag_stopped, {});
     }
-    std::vector<std::uint32_t> words(bytes.size() / sizeof(std::uint32_t));
-    std::memcpy(words.data(), bytes.data(), bytes.size());
-    WorkUnit unit{TrialId(words[0]), ShardId(words[1]), {}};
-    for (std::size_t i = 2; i < words.size(); ++i) unit.points.emplace_back(words[i]);
-    return unit;
-}
 
-std::vector<io::Record> run_guarded(const RunUnit& run, const WorkUnit& unit) {
+  private:
+    void listen() {
+        while (const auto message = comm_.try_receive()) {
+            if (message->tag == tag_work && !stopping_) {
+                for (Task& task : unpack_tasks(message->bytes)) waiting_.push_back(std::move(task));
+            }
+            if (message->tag == tag_cancel) {
+                for (const Ticket ticket : unpack_tickets(message->bytes))
+                    cancelled_ |= !erase_ticket(waiting_, ticket) && computing_ == ticket;
+            }
+            if (message->tag == tag_drain || message->tag == tag_leave) {
+                stopping_ = true;
+                waiting_.clear();
+                cancelled_ |= message->tag == tag_leave;
+            }
+        }
+    }
+
+    void compute() {
+        const Task task = std::move(waiting_.front());
+        waiting_.pop_front();
+        computing_ = task.ticket;
+        cancelled_ = false;
+        const auto records = run_guarded(run_, task.unit, [this] {
+            listen();
+            return cancelled_;
+        });
+        computing_.reset();
+        if (cancelled_) return;
+        std::vector<std::byte> message;
+        append_answer(task.ticket, io::pack(records), message);
+        comm_.send(coordinator_, tag_result, message);
+    }
+
+    comm::Communicator& comm_;
+    int coordinator_;
+    const RunUnit& run_;
+    std::deque<Task> waiting_;
+    std::optional<Ticket> computing_;
+    bool cancelled_ = false;  ///< what is being computed
+    bool stopping_ = false;
+};
+
+}  // namespace
+
+std::vector<io::Record> run_guarded(const RunUnit& run, const WorkUnit& unit, const Cancelled& cancelled) {
     try {
-        return run(unit);
+        return run(unit, cancelled);
     } catch (const std::exception& error) {
         std::vector<io::Record> failed(unit.points.size());
         for (io::Record& record : failed) {
@@ -39,77 +88,71 @@ std::vector<io::Record> run_guarded(const RunUnit& run, const WorkUnit& unit) {
     }
 }
 
-LocalWorker::LocalWorker(const RunUnit& run) : run_(run), thread_([this] { loop(); }) {}
+WorkerThread::WorkerThread(const RunUnit& run) : run_(run), thread_([this] { loop(); }) {}
 
-LocalWorker::~LocalWorker() {
+WorkerThread::~WorkerThread() {
     {
         const std::lock_guard lock(mutex_);
-        stop_ = true;
+        stop_ = cancelled_ = true;
         waiting_.clear();
     }
     wake_.notify_all();
     thread_.join();
 }
 
-void LocalWorker::submit(WorkUnit unit) {
+void WorkerThread::submit(Task task) {
     {
         const std::lock_guard lock(mutex_);
-        waiting_.push_back(std::move(unit));
+        waiting_.push_back(std::move(task));
     }
     wake_.notify_all();
 }
 
-std::size_t LocalWorker::drop_waiting() {
+void WorkerThread::cancel(Ticket ticket) {
     const std::lock_guard lock(mutex_);
-    const std::size_t dropped = waiting_.size();
-    waiting_.clear();
-    return dropped;
+    cancelled_ |= !erase_ticket(waiting_, ticket) && computing_ == ticket;
 }
 
-std::optional<std::vector<io::Record>> LocalWorker::poll() {
+void WorkerThread::drain() {
+    const std::lock_guard lock(mutex_);
+    waiting_.clear();
+}
+
+std::optional<Answer> WorkerThread::poll() {
     const std::lock_guard lock(mutex_);
     if (finished_.empty()) return std::nullopt;
-    auto records = std::move(finished_.front());
+    Answer answer = std::move(finished_.front());
     finished_.pop_front();
-    return records;
+    return answer;
 }
 
-void LocalWorker::loop() {
+bool WorkerThread::idle() {
+    const std::lock_guard lock(mutex_);
+    return waiting_.empty() && finished_.empty() && !computing_;
+}
+
+void WorkerThread::loop() {
     std::unique_lock lock(mutex_);
     while (true) {
         wake_.wait(lock, [this] { return stop_ || !waiting_.empty(); });
         if (stop_) return;
-        const WorkUnit unit = std::move(waiting_.front());
+        const Task task = std::move(waiting_.front());
         waiting_.pop_front();
+        computing_ = task.ticket;
+        cancelled_ = false;
         lock.unlock();
-        auto records = run_guarded(run_, unit);
+        auto records = run_guarded(run_, task.unit, [this] {
+            const std::lock_guard asking(mutex_);
+            return cancelled_;
+        });
         lock.lock();
-        finished_.push_back(std::move(records));
+        computing_.reset();
+        if (!cancelled_) finished_.push_back({task.ticket, std::move(records)});
     }
 }
 
-void work(comm::Communicator& comm, const RunUnit& run) {
-    std::deque<WorkUnit> queue;
-    bool stopping = false;
-    while (true) {
-        while (const auto message = comm.try_receive()) {
-            if (message->tag == tag_work && !stopping) queue.push_back(unpack_unit(message->bytes));
-            if (message->tag == tag_stop) {
-                stopping = true;
-                queue.clear();
-            }
-        }
-        if (!queue.empty()) {
-            const WorkUnit unit = std::move(queue.front());
-            queue.pop_front();
-            comm.send(0, tag_result, io::pack(run_guarded(run, unit)));
-        } else if (stopping) {
-            comm.send(0, tag_stopped, {});
-            return;
-        } else {
-            std::this_thread::sleep_for(std::chrono::microseconds(200));
-        }
-    }
+void work_for(comm::Communicator& comm, int coordinator, const RunUnit& run) {
+    WorkerRank(comm, coordinator, run).loop();
 }
 
 }  // namespace crossweep::sweep

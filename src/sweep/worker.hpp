@@ -1,4 +1,4 @@
-// What a worker does, on a rank of its own or in a thread of rank 0, and the messages between ranks.
+// What computes: a thread beside a coordinator, or a rank of its own.
 #pragma once
 
 #include <condition_variable>
@@ -6,38 +6,48 @@
 #include <deque>
 #include <mutex>
 #include <optional>
-#include <span>
 #include <thread>
 #include <vector>
 
-#include "crossweep/core/work_unit.hpp"
+#include "crossweep/comm/communicator.hpp"
 #include "crossweep/io/record.hpp"
 #include "crossweep/sweep/scheduler.hpp"
+#include "messages.hpp"
 
 namespace crossweep::sweep {
 
-enum MessageTag : int { tag_work = 1, tag_result = 2, tag_stop = 3, tag_stopped = 4 };
-
-std::vector<std::byte> pack_unit(const WorkUnit& unit);
-WorkUnit unpack_unit(std::span<const std::byte> bytes);
-
 /// Run a unit; whatever it throws becomes failed records that say why.
-std::vector<io::Record> run_guarded(const RunUnit& run, const WorkUnit& unit);
+std::vector<io::Record> run_guarded(const RunUnit& run, const WorkUnit& unit, const Cancelled& cancelled);
 
-/// Computes units in a thread, so that rank 0 can answer other ranks meanwhile.
+/// Computes tasks in the process of its coordinator.
 class LocalWorker {
   public:
-    explicit LocalWorker(const RunUnit& run);
-    /// Waits for the unit in hand; units not begun are dropped.
-    ~LocalWorker();
-    LocalWorker(const LocalWorker&) = delete;
-    LocalWorker& operator=(const LocalWorker&) = delete;
+    virtual ~LocalWorker() = default;
+    virtual void submit(Task task) = 0;
+    /// Forget a task; no answer will come unless it has come already.
+    virtual void cancel(Ticket ticket) = 0;
+    /// Forget the tasks that have not begun.
+    virtual void drain() = 0;
+    /// The next answer, in the order of submission.
+    virtual std::optional<Answer> poll() = 0;
+    /// Nothing is begun or waiting, and every answer has been polled.
+    virtual bool idle() = 0;
+};
 
-    void submit(WorkUnit unit);
-    /// Drop units that have not begun; returns how many.
-    std::size_t drop_waiting();
-    /// Records of a finished unit, in the order of submission.
-    std::optional<std::vector<io::Record>> poll();
+/// Computes in a thread of its own, so that the coordinator can answer others meanwhile.
+class WorkerThread final : public LocalWorker {
+  public:
+    explicit WorkerThread(const RunUnit& run);
+    /// Cancels the task in hand.
+    ~WorkerThread() override;
+    WorkerThread(const WorkerThread&) = delete;
+    WorkerThread& operator=(const WorkerThread&) = delete;
+
+    void submit(Task task) override;
+    void cancel(Ticket ticket) override;
+    void drain() override;
+    std::optional<Answer> poll() override;
+    bool idle() override;
 
   private:
     void loop();
@@ -45,10 +55,15 @@ class LocalWorker {
     const RunUnit& run_;
     std::mutex mutex_;
     std::condition_variable wake_;
-    std::deque<WorkUnit> waiting_;
-    std::deque<std::vector<io::Record>> finished_;
+    std::deque<Task> waiting_;
+    std::deque<Answer> finished_;
+    std::optional<Ticket> computing_;
+    bool cancelled_ = false;  ///< what is being computed
     bool stop_ = false;
-    std::thread thread_;
+    std::thread thread_;  // last: starts when everything else is there
 };
+
+/// Compute what rank `coordinator` sends until it says stop.
+void work_for(comm::Communicator& comm, int coordinator, const RunUnit& run);
 
 }  // namespace crossweep::sweep

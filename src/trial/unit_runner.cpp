@@ -58,7 +58,7 @@ bool finite(std::span<const float> values) {
 UnitRunner::UnitRunner(const Experiment& experiment, std::uint32_t seed, std::size_t batch_images)
     : experiment_(experiment), seed_(seed), batch_images_(batch_images), path_(linalg::arithmetic_path()) {}
 
-std::vector<io::Record> UnitRunner::run(const WorkUnit& unit) {
+std::vector<io::Record> UnitRunner::run(const WorkUnit& unit, const std::function<bool()>& cancelled) {
     std::vector<io::Record> records(unit.points.size());
     for (io::Record& record : records) {
         record.key = {{}, unit.trial.value(), unit.shard.value()};
@@ -76,6 +76,7 @@ std::vector<io::Record> UnitRunner::run(const WorkUnit& unit) {
         const auto batch = images.subspan(first, std::min(batch_images_, images.size() - first));
         run_reference(batch, model, reference == order.end() ? nullptr : &records[*reference]);
         for (const std::size_t i : order) {
+            if (cancelled && cancelled()) return records;
             const bool done = experiment_.is_reference(unit.points[i]) || records[i].failed();
             if (!done) run_point(batch, unit.points[i], unit.trial, records[i]);
         }

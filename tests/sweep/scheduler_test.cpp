@@ -25,7 +25,7 @@ class Scheduler : public testing::Test {
     /// One run of what is still missing, on all ranks. The summary is rank 0's; the others have an empty one.
     RunSummary run(const RunUnit& run_unit, const StopCondition& stop = {}) {
         if (!Ranks::first()) {
-            work(Ranks::all(), run_unit);
+            work(Ranks::all(), run_unit, options_);
             return {};
         }
         auto units = plan_units(workload_, done_records(directory().load().records));
@@ -52,14 +52,18 @@ class Scheduler : public testing::Test {
     std::optional<RunDirectory> directory_;
 };
 
+std::vector<io::Record> toss_at_once(const WorkUnit& unit, const Cancelled&) {
+    return toss_unit(unit);
+}
+
 /// A toss that takes a moment, as trials do.
-std::vector<io::Record> toss_slowly(const WorkUnit& unit) {
+std::vector<io::Record> toss_slowly(const WorkUnit& unit, const Cancelled&) {
     std::this_thread::sleep_for(std::chrono::milliseconds(3));
     return toss_unit(unit);
 }
 
 TEST_F(Scheduler, gives_every_record_as_if_computed_in_order_on_one_rank) {
-    const RunSummary summary = run(toss_unit);
+    const RunSummary summary = run(toss_at_once);
     if (!Ranks::first()) return;
     EXPECT_EQ(summary.outcome, Outcome::finished);
     EXPECT_EQ(summary.progress.units_done, summary.progress.units);
@@ -69,7 +73,7 @@ TEST_F(Scheduler, gives_every_record_as_if_computed_in_order_on_one_rank) {
 }
 
 TEST_F(Scheduler, uneven_units_change_nothing) {
-    run([](const WorkUnit& unit) {
+    run([](const WorkUnit& unit, const Cancelled&) {
         std::this_thread::sleep_for(
             std::chrono::milliseconds((unit.shard.value() + 2 * unit.trial.value()) % 4));
         return toss_unit(unit);
@@ -82,7 +86,7 @@ TEST_F(Scheduler, uneven_units_change_nothing) {
 TEST_F(Scheduler, first_rank_may_only_coordinate) {
     if (Ranks::all().size() == 1) GTEST_SKIP() << "needs another rank to compute (mpirun)";
     options_.most_computing_ranks = 1;
-    run([](const WorkUnit& unit) {
+    run([](const WorkUnit& unit, const Cancelled&) {
         EXPECT_FALSE(Ranks::first());
         return toss_unit(unit);
     });
@@ -93,20 +97,20 @@ TEST_F(Scheduler, first_rank_may_only_coordinate) {
 
 TEST_F(Scheduler, nothing_to_do_is_done_at_once) {
     workload_.shards = 0;
-    const RunSummary summary = run(toss_unit);
+    const RunSummary summary = run(toss_at_once);
     if (!Ranks::first()) return;
     EXPECT_EQ(summary.outcome, Outcome::finished);
     EXPECT_EQ(directory().load().segments, 0);
 }
 
 TEST_F(Scheduler, stop_keeps_what_is_finished_and_another_run_completes_it) {
-    const auto take_time = [](const WorkUnit& unit) {
+    const auto take_time = [](const WorkUnit& unit, const Cancelled&) {
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
         return toss_unit(unit);
     };
     const RunSummary stopped = run(take_time, StopCondition(0.04));
     const std::size_t done = Ranks::first() ? records().size() : 0;
-    const RunSummary resumed = run(toss_unit);
+    const RunSummary resumed = run(toss_at_once);
     if (!Ranks::first()) return;
     EXPECT_EQ(stopped.outcome, Outcome::interrupted);
     EXPECT_GT(done, 0);
@@ -118,7 +122,7 @@ TEST_F(Scheduler, stop_keeps_what_is_finished_and_another_run_completes_it) {
 
 TEST_F(Scheduler, without_time_stops_with_what_was_begun) {
     const RunSummary stopped = run(toss_slowly, StopCondition(0.0));
-    run(toss_unit);
+    run(toss_at_once);
     if (!Ranks::first()) return;
     EXPECT_EQ(stopped.outcome, Outcome::interrupted);
     EXPECT_LT(stopped.progress.units_done, stopped.progress.units);
@@ -126,7 +130,7 @@ TEST_F(Scheduler, without_time_stops_with_what_was_begun) {
 }
 
 TEST_F(Scheduler, failed_point_is_recorded_and_the_rest_goes_on) {
-    const auto spoil = [](const WorkUnit& unit) {
+    const auto spoil = [](const WorkUnit& unit, const Cancelled&) {
         auto units_records = toss_unit(unit);
         for (std::size_t i = 0; i < unit.points.size(); ++i) {
             if (unit.points[i] != PointId(2) || unit.trial != TrialId(1)) continue;
@@ -151,14 +155,14 @@ TEST_F(Scheduler, failed_point_is_recorded_and_the_rest_goes_on) {
 }
 
 TEST_F(Scheduler, throwing_unit_gives_failed_records_that_say_why_and_is_run_again) {
-    const auto lose = [](const WorkUnit& unit) {
+    const auto lose = [](const WorkUnit& unit, const Cancelled&) {
         if (unit.shard == ShardId(1) && unit.trial == TrialId(0))
             throw std::runtime_error("the coin is lost");
         return toss_unit(unit);
     };
     const RunSummary summary = run(lose);
     const auto stored = Ranks::first() ? records() : std::vector<io::Record>();
-    run(toss_unit);
+    run(toss_at_once);
     if (!Ranks::first()) return;
     EXPECT_EQ(summary.outcome, Outcome::finished);
     EXPECT_EQ(summary.progress.units_failed, 4);  // three of the larger group, one of the other
@@ -174,7 +178,7 @@ TEST_F(Scheduler, throwing_unit_gives_failed_records_that_say_why_and_is_run_aga
 TEST_F(Scheduler, too_many_failures_stop_the_run) {
     workload_ = coin_workload(20, 3, 1);
     options_.max_failed_units = 2;
-    const RunSummary summary = run([](const WorkUnit&) -> std::vector<io::Record> {
+    const RunSummary summary = run([](const WorkUnit&, const Cancelled&) -> std::vector<io::Record> {
         std::this_thread::sleep_for(std::chrono::milliseconds(3));
         throw std::runtime_error("no coin");
     });
@@ -187,7 +191,7 @@ TEST_F(Scheduler, too_many_failures_stop_the_run) {
 
 TEST_F(Scheduler, wrong_number_of_records_is_an_internal_error) {
     if (Ranks::all().size() > 1) GTEST_SKIP() << "ends all ranks";
-    const RunUnit lazy = [](const WorkUnit&) { return std::vector<io::Record>(); };
+    const RunUnit lazy = [](const WorkUnit&, const Cancelled&) { return std::vector<io::Record>(); };
     try {
         run(lazy);
         FAIL() << "accepted";
@@ -208,6 +212,52 @@ TEST_F(Scheduler, writes_segments_while_it_runs) {
     EXPECT_GT(reports, 1);
     EXPECT_GT(segments_before_the_end, 0);
     EXPECT_EQ(io::content_hash(records()), expected_hash(workload_));
+}
+
+TEST_F(Scheduler, leaders_between_change_nothing) {
+    options_.most_direct_ranks = 1;
+    options_.ranks_per_group = 2;
+    const RunSummary summary = run(toss_slowly);
+    if (!Ranks::first()) return;
+    EXPECT_EQ(summary.outcome, Outcome::finished);
+    EXPECT_TRUE(summary.silent_ranks.empty());
+    EXPECT_EQ(io::content_hash(records()), expected_hash(workload_));
+}
+
+TEST_F(Scheduler, leaders_stop_with_what_was_begun) {
+    options_.most_direct_ranks = 1;
+    options_.ranks_per_group = 2;
+    workload_ = coin_workload(20, 3);
+    const RunSummary stopped = run(toss_slowly, StopCondition(0.05));
+    run(toss_at_once);
+    if (!Ranks::first()) return;
+    EXPECT_EQ(stopped.outcome, Outcome::interrupted);
+    EXPECT_LT(stopped.progress.units_done, stopped.progress.units);
+    EXPECT_EQ(io::content_hash(records()), expected_hash(workload_));
+}
+
+TEST_F(Scheduler, rank_that_hangs_does_not_hold_up_the_end) {
+    if (Ranks::all().size() == 1) GTEST_SKIP() << "needs another rank to finish for it (mpirun)";
+    for (const int direct_ranks : {100, 1}) {
+        options_.most_direct_ranks = direct_ranks;
+        options_.ranks_per_group = 2;
+        bool was_cancelled = false;
+        const int hanging = Ranks::all().size() - 1;
+        const auto start = std::chrono::steady_clock::now();
+        run([&](const WorkUnit& unit, const Cancelled& cancelled) {
+            while (Ranks::all().rank() == hanging && !was_cancelled) {
+                was_cancelled = cancelled();
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                if (std::chrono::steady_clock::now() - start > std::chrono::seconds(20)) break;
+            }
+            return toss_slowly(unit, cancelled);
+        });
+        EXPECT_EQ(was_cancelled, Ranks::all().rank() == hanging);
+        if (Ranks::first()) {
+            EXPECT_EQ(io::content_hash(records()), expected_hash(workload_));
+        }
+        workload_.trials += 2;  // something to do for the second round
+    }
 }
 
 }  // namespace

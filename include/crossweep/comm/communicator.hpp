@@ -26,6 +26,8 @@ class Communicator {
     virtual void send(int destination, int tag, std::span<const std::byte> bytes) = 0;
     /// The next message that has arrived, from anyone; messages of one sender keep their order.
     virtual std::optional<Message> try_receive() = 0;
+    /// Time in seconds, from an arbitrary start, only ever forward.
+    virtual double now_s() const;
     /// Largest `value` over all ranks; every rank must call it.
     virtual int max_over_ranks(int value) = 0;
     /// End all ranks at once with exit code `code`. For a rank that cannot go on; does not return.

@@ -37,6 +37,10 @@ struct Record {
     std::vector<double> signal, noise;    ///< [layers] sum of A^2 and of (A - A')^2 over the shard's images
 
     bool failed() const { return !failure.empty(); }
+    /// Bytes that it takes in a message or a segment, about.
+    std::size_t size_bytes() const {
+        return 80 + failure.size() + path.size() + 8 * predicted.size() + 16 * signal.size();
+    }
 };
 
 /// Records as bytes, for messages between ranks and for hashing.

@@ -1,5 +1,6 @@
 // Hands units of work to ranks and collects their records. Rank 0 coordinates, computes in a second thread
-// when ranks are few, and is the only writer. Knows neither physics nor models: a unit is run by a function.
+// unless ranks are very many, and is the only writer; beyond that, leaders of groups stand between. Knows
+// neither physics nor models: a unit is run by a function.
 #pragma once
 
 #include <cstddef>
@@ -16,13 +17,22 @@
 
 namespace crossweep::sweep {
 
-/// Gives the records of a unit, one per point, in order; `key.point` is filled in afterwards.
-using RunUnit = std::function<std::vector<io::Record>(const WorkUnit&)>;
+/// Whether the result of what is being computed is no longer wanted. To be asked now and then: on ranks of
+/// their own, it also looks for messages.
+using Cancelled = std::function<bool()>;
+
+/// Gives the records of a unit, one per point, in order; `key.point` is filled in afterwards. Once cancelled,
+/// it may give anything.
+using RunUnit = std::function<std::vector<io::Record>(const WorkUnit&, const Cancelled&)>;
 
 struct SchedulerOptions {
-    double segment_s = 30;              ///< write finished records at least this often
-    std::size_t max_failed_units = 10;  ///< stop when more have failed
-    int most_computing_ranks = 32;      ///< with more ranks than this, rank 0 only coordinates
+    double segment_s = 30;                 ///< write finished records at least this often
+    std::size_t segment_bytes = 32 << 20;  ///< and when so much is waiting: nobody is answered meanwhile
+    std::size_t max_failed_units = 10;     ///< stop when more have failed
+    int most_computing_ranks = 1024;       ///< with more ranks than this, rank 0 only coordinates
+    int most_direct_ranks = 4096;  ///< with more ranks than this, leaders of groups coordinate for rank 0
+    int ranks_per_group = 128;
+    double patience_s = 10;  ///< how long a rank that has been told to leave is waited for
 };
 
 /// Where a run stands; handed to the observer whenever records have arrived, and a few times a second.
@@ -46,15 +56,18 @@ struct RunSummary {
     Outcome outcome = Outcome::finished;
     Progress progress;
     std::vector<FailedUnit> failed;
+    std::vector<int> silent_ranks;  ///< told to leave and not heard of since
 };
 
 /// Rank 0: have `units` computed and their records written to `directory`. Returns when all are done, or,
-/// once `stop` asks for it, when every unit in hand is. Throws DataError if a segment cannot be written.
+/// once `stop` asks for it, when every unit in hand is. Units are cut into smaller pieces towards the end,
+/// and the last ones are given to idle ranks once more if their answers are late; whichever answer comes
+/// first counts. Throws DataError if a segment cannot be written.
 RunSummary coordinate(comm::Communicator& comm, const Workload& workload, std::vector<WorkUnit> units,
                       const RunUnit& run, RunDirectory& directory, const StopCondition& stop,
                       const SchedulerOptions& options, const ProgressObserver& observe);
 
-/// Every other rank: compute what rank 0 sends until it says stop.
-void work(comm::Communicator& comm, const RunUnit& run);
+/// Every other rank: compute, or lead a group that computes, until rank 0 says stop. `options` as on rank 0.
+void work(comm::Communicator& comm, const RunUnit& run, const SchedulerOptions& options);
 
 }  // namespace crossweep::sweep

@@ -1,6 +1,7 @@
 // The one place where physics and model are composed: a unit of work in, its records out.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,7 +26,8 @@ class UnitRunner {
     /// One record per point of `unit`, in its order, with `path`, `key.trial` and `key.shard` but not
     /// `key.point` set. Each batch of images gets its noise-free reference once; then every point runs
     /// against it. A point whose logits are not finite gets a failed record; the others are not affected.
-    std::vector<io::Record> run(const WorkUnit& unit);
+    /// Once `cancelled`, which is asked before every point of a batch, says so, gives what there is.
+    std::vector<io::Record> run(const WorkUnit& unit, const std::function<bool()>& cancelled = {});
 
   private:
     struct Chip {

@@ -1,0 +1,44 @@
+#include "crossweep/sweep/scheduler.hpp"
+
+#include <chrono>
+#include <thread>
+
+#include "coordinator.hpp"
+#include "hierarchy.hpp"
+#include "leader.hpp"
+
+namespace crossweep::sweep {
+namespace {
+
+/// Until `process` is over; asleep while nothing happens.
+void run_to_the_end(auto& process) {
+    while (!process.over()) {
+        if (!process.step()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+}
+
+}  // namespace
+
+RunSummary coordinate(comm::Communicator& comm, const Workload& workload, std::vector<WorkUnit> units,
+                      const RunUnit& run, RunDirectory& directory, const StopCondition& stop,
+                      const SchedulerOptions& options, const ProgressObserver& observe) {
+    std::unique_ptr<LocalWorker> local;
+    if (comm.size() <= options.most_computing_ranks) local = std::make_unique<WorkerThread>(run);
+    const RecordSink write = [&](std::span<const io::Record> records) { directory.append(records); };
+    Coordinator coordinator(comm, workload, std::move(units), Hierarchy(comm.size(), options).members_of(0),
+                            std::move(local), write, stop, options, observe);
+    run_to_the_end(coordinator);
+    return std::move(coordinator.summary());
+}
+
+void work(comm::Communicator& comm, const RunUnit& run, const SchedulerOptions& options) {
+    const Hierarchy hierarchy(comm.size(), options);
+    if (!hierarchy.leads(comm.rank())) {
+        work_for(comm, hierarchy.coordinator_of(comm.rank()), run);
+        return;
+    }
+    Leader leader(comm, hierarchy.members_of(comm.rank()), std::make_unique<WorkerThread>(run));
+    run_to_the_end(leader);
+}
+
+}  // namespace crossweep::sweep
