@@ -178,6 +178,7 @@ ExitCode conclude(const Ready& ready, const RunOptions& options, const sweep::Ru
                                           {"records_planned", ready.session.workload.records()},
                                           {"units_failed", summary.progress.units_failed},
                                           {"elapsed_s", summary.progress.elapsed_s},
+                                          {"compute_s", summary.progress.compute_s},
                                           {"content_hash", table.content_hash().hex()},
                                           {"results", ready.directory->results().string()}}
                                .dump(2));

@@ -127,6 +127,7 @@ void Coordinator::accept(const WorkUnit& unit, Answer answer, double held_s) {
     const auto [number, completes] = tasks_.answered(answer.ticket);
     Progress& progress = summary_.progress;
     progress.units_done += completes ? 1 : 0;
+    progress.compute_s += answer.seconds;
     for (std::size_t i = 0; i < records.size(); ++i) {
         unwritten_bytes_ += records[i].size_bytes();
         records[i].key = workload_.key(unit, i);

@@ -47,7 +47,7 @@ bool Leader::step() {
 
 bool Leader::receive() {
     const Team::OnAnswer on_answer = [this](const WorkUnit&, const Answer& answer, double) {
-        append_answer(answer.ticket, io::pack(answer.records), answers_);
+        append_answer(answer, answers_);
     };
     bool any = team_.take_local(on_answer);
     while (const auto message = comm_.try_receive()) {

@@ -1,5 +1,5 @@
 // Little-endian words of 32 bits. A task: ticket, trial, shard, number of points, points. An answer: ticket,
-// bytes of its packed records (64 bits), those bytes.
+// seconds (double), bytes of its packed records (64 bits), those bytes.
 #include "messages.hpp"
 
 #include <cstring>
@@ -64,11 +64,12 @@ std::vector<Ticket> unpack_tickets(std::span<const std::byte> bytes) {
     return words_of(bytes);
 }
 
-void append_answer(Ticket ticket, std::span<const std::byte> packed_records,
-                   std::vector<std::byte>& message) {
-    const std::uint64_t size = packed_records.size();
+void append_answer(const Answer& answer, std::vector<std::byte>& message) {
+    const std::vector<std::byte> records = io::pack(answer.records);
+    const std::uint64_t size = records.size();
     for (const auto part :
-         {std::as_bytes(std::span(&ticket, 1)), std::as_bytes(std::span(&size, 1)), packed_records})
+         {std::as_bytes(std::span(&answer.ticket, 1)), std::as_bytes(std::span(&answer.seconds, 1)),
+          std::as_bytes(std::span(&size, 1)), std::span(records)})
         message.insert(message.end(), part.begin(), part.end());
 }
 
@@ -76,9 +77,10 @@ std::vector<Answer> unpack_answers(std::span<const std::byte> bytes) {
     std::vector<Answer> answers;
     while (!bytes.empty()) {
         const auto ticket = take<Ticket>(bytes);
+        const auto seconds = take<double>(bytes);
         const auto size = take<std::uint64_t>(bytes);
         if (size > bytes.size()) throw InternalError("a message is cut off");
-        answers.push_back({ticket, io::unpack(bytes.first(size))});
+        answers.push_back({ticket, seconds, io::unpack(bytes.first(size))});
         bytes = bytes.subspan(size);
     }
     return answers;

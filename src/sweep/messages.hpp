@@ -30,6 +30,7 @@ struct Task {
 
 struct Answer {
     Ticket ticket;
+    double seconds;  ///< that computing it took
     std::vector<io::Record> records;
 };
 
@@ -37,8 +38,7 @@ std::vector<std::byte> pack_tasks(std::span<const Task> tasks);
 std::vector<Task> unpack_tasks(std::span<const std::byte> bytes);
 std::vector<std::byte> pack_tickets(std::span<const Ticket> tickets);
 std::vector<Ticket> unpack_tickets(std::span<const std::byte> bytes);
-/// Append an answer whose records are packed already.
-void append_answer(Ticket ticket, std::span<const std::byte> packed_records, std::vector<std::byte>& message);
+void append_answer(const Answer& answer, std::vector<std::byte>& message);
 std::vector<Answer> unpack_answers(std::span<const std::byte> bytes);
 
 }  // namespace crossweep::sweep

@@ -88,7 +88,8 @@ class ImitatedWorker final : public LocalWorker {
         record.margin.assign(record.images, 0.5F);
         record.signal.assign(12, 1.0);
         record.noise.assign(12, 1.0);
-        Answer answer{computing_->ticket, std::vector<io::Record>(computing_->unit.points.size(), record)};
+        Answer answer{computing_->ticket, seconds_,
+                      std::vector<io::Record>(computing_->unit.points.size(), record)};
         end();
         return answer;
     }
@@ -141,7 +142,7 @@ class ImitatedRank {
         }
         while (const auto answer = worker_.poll()) {
             std::vector<std::byte> message;
-            append_answer(answer->ticket, io::pack(answer->records), message);
+            append_answer(*answer, message);
             comm_.send(coordinator_, tag_result, message);
         }
         if (!leaving_ || has_left_) return;

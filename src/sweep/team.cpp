@@ -53,9 +53,7 @@ void Team::complete(std::size_t worker, Answer answer, const OnAnswer& on_answer
     const Dispatcher::Completion done = dispatcher_.complete(worker, ticket, comm_.now_s());
     if (!done.counts) return;
     for (const std::size_t other : done.to_cancel) cancel(other, std::span(&ticket, 1));
-    double seconds = 0;
-    for (const io::Record& record : answer.records) seconds += record.seconds;
-    dispatcher_.learn(answer.records.size(), seconds);
+    dispatcher_.learn(answer.records.size(), answer.seconds);
     on_answer(done.unit, std::move(answer), done.held_s);
 }
 

@@ -25,7 +25,7 @@ class WorkerRank {
                 std::this_thread::sleep_for(std::chrono::microseconds(200));
                 continue;
             }
-            compute();
+            compute_next();
         }
         comm_.send(coordinator_, tag_stopped, {});
     }
@@ -48,19 +48,19 @@ class WorkerRank {
         }
     }
 
-    void compute() {
+    void compute_next() {
         const Task task = std::move(waiting_.front());
         waiting_.pop_front();
         computing_ = task.ticket;
         cancelled_ = false;
-        const auto records = run_guarded(run_, task.unit, [this] {
+        const Answer answered = compute(run_, task, [this] {
             listen();
             return cancelled_;
         });
         computing_.reset();
         if (cancelled_) return;
         std::vector<std::byte> message;
-        append_answer(task.ticket, io::pack(records), message);
+        append_answer(answered, message);
         comm_.send(coordinator_, tag_result, message);
     }
 
@@ -75,17 +75,21 @@ class WorkerRank {
 
 }  // namespace
 
-std::vector<io::Record> run_guarded(const RunUnit& run, const WorkUnit& unit, const Cancelled& cancelled) {
+Answer compute(const RunUnit& run, const Task& task, const Cancelled& cancelled) {
+    using Clock = std::chrono::steady_clock;
+    const auto start = Clock::now();
+    Answer answer{task.ticket, 0, {}};
     try {
-        return run(unit, cancelled);
+        answer.records = run(task.unit, cancelled);
     } catch (const std::exception& error) {
-        std::vector<io::Record> failed(unit.points.size());
-        for (io::Record& record : failed) {
-            record.key = {{}, unit.trial.value(), unit.shard.value()};
+        answer.records.resize(task.unit.points.size());
+        for (io::Record& record : answer.records) {
+            record.key = {{}, task.unit.trial.value(), task.unit.shard.value()};
             record.failure = error.what();
         }
-        return failed;
     }
+    answer.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    return answer;
 }
 
 WorkerThread::WorkerThread(const RunUnit& run) : run_(run), thread_([this] { loop(); }) {}
@@ -141,13 +145,13 @@ void WorkerThread::loop() {
         computing_ = task.ticket;
         cancelled_ = false;
         lock.unlock();
-        auto records = run_guarded(run_, task.unit, [this] {
+        Answer answered = compute(run_, task, [this] {
             const std::lock_guard asking(mutex_);
             return cancelled_;
         });
         lock.lock();
         computing_.reset();
-        if (!cancelled_) finished_.push_back({task.ticket, std::move(records)});
+        if (!cancelled_) finished_.push_back(std::move(answered));
     }
 }
 

@@ -16,8 +16,8 @@
 
 namespace crossweep::sweep {
 
-/// Run a unit; whatever it throws becomes failed records that say why.
-std::vector<io::Record> run_guarded(const RunUnit& run, const WorkUnit& unit, const Cancelled& cancelled);
+/// Compute a task; whatever it throws becomes failed records that say why.
+Answer compute(const RunUnit& run, const Task& task, const Cancelled& cancelled);
 
 /// Computes tasks in the process of its coordinator.
 class LocalWorker {

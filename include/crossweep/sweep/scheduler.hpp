@@ -39,7 +39,7 @@ struct SchedulerOptions {
 struct Progress {
     std::size_t units = 0, units_done = 0, units_failed = 0;
     std::uint64_t images = 0, correct = 0;  ///< of the records of this run
-    double elapsed_s = 0;
+    double elapsed_s = 0, compute_s = 0;    ///< since the start; of all answers, on all ranks
 };
 using ProgressObserver = std::function<void(const Progress&)>;
 
