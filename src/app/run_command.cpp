@@ -17,6 +17,7 @@
 #include "progress_display.hpp"
 #include "report.hpp"
 #include "session.hpp"
+#include "share_study.hpp"
 
 namespace crossweep::app {
 namespace {
@@ -69,12 +70,12 @@ void expect_same_contents(std::span<const io::Record> records, const sweep::Work
 
 Ready prepare(const RunOptions& options, comm::Communicator& comm) {
     const sweep::Part part = parse_part(options.part);
-    config::Study study = config::load_study(options.study.file, options.study.overrides);
+    config::Study study = load_study_together(options.study, comm);
     if (comm.rank() != 0) {
-        auto experiment = load_experiment(study);
+        auto experiment = load_experiment(study, comm);
         return {{std::move(study), std::move(experiment), {}}, std::nullopt, {}, 0, {}};
     }
-    Ready ready{open_session(std::move(study)), std::nullopt, {}, 0, {}};
+    Ready ready{open_session(std::move(study), comm), std::nullopt, {}, 0, {}};
     const std::string& resolved = ready.session.study.resolved_toml;
     ready.directory = sweep::RunDirectory::open(
         options.directory, resolved,

@@ -7,6 +7,7 @@
 
 #include "crossweep/crossbar/crossbar_engine.hpp"
 #include "provenance.hpp"
+#include "share_study.hpp"
 
 namespace crossweep::app {
 namespace {
@@ -90,15 +91,23 @@ sweep::ResultAxis result_axis(const config::Axis& axis) {
 
 }  // namespace
 
-std::unique_ptr<trial::Experiment> load_experiment(const config::Study& study) {
+std::unique_ptr<trial::Experiment> load_experiment(const config::Study& study, comm::Communicator& comm) {
     std::vector<trial::PointParams> points;
     for (const config::Point& point : study.points) points.push_back(point.settings.point());
-    return std::make_unique<trial::Experiment>(study.base.data, study.base.study.seed, std::move(points));
+    const auto& data = study.base.data;
+    const std::uint32_t seed = study.base.study.seed;
+    trial::ExperimentFiles files = read_files_together(data, seed, points, comm);
+    return std::make_unique<trial::Experiment>(data, seed, std::move(points), std::move(files));
 }
 
 Session open_session(config::Study study) {
+    const auto alone = comm::make_local_communicator();
+    return open_session(std::move(study), *alone);
+}
+
+Session open_session(config::Study study, comm::Communicator& comm) {
     Session session{std::move(study), nullptr, {}};
-    session.experiment = load_experiment(session.study);
+    session.experiment = load_experiment(session.study, comm);
     const config::Settings& base = session.study.base;
     const trial::Experiment& experiment = *session.experiment;
     const ContentHash images = experiment.image_set().content_hash();

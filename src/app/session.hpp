@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "crossweep/comm/communicator.hpp"
 #include "crossweep/config/study.hpp"
 #include "crossweep/sweep/plan.hpp"
 #include "crossweep/sweep/results.hpp"
@@ -22,10 +23,13 @@ struct Session {
     sweep::Workload workload;
 };
 
-/// Load what every rank computes with.
-std::unique_ptr<trial::Experiment> load_experiment(const config::Study& study);
+/// Load what every rank computes with; all ranks of `comm` must call it, and only rank 0 reads files.
+std::unique_ptr<trial::Experiment> load_experiment(const config::Study& study, comm::Communicator& comm);
 
-/// Load everything that `study` needs, and name its points: reads every byte of weights and images once.
+/// Load everything that `study` needs, and name its points: reads every byte of weights and images once. Rank
+/// 0 of `comm` calls it while the others load_experiment.
+Session open_session(config::Study study, comm::Communicator& comm);
+/// The same for one process.
 Session open_session(config::Study study);
 
 /// What results.h5 needs beyond the records. `command_line` is the one that made them.

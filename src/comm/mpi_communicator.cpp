@@ -1,4 +1,4 @@
-// The only file that sees MPI.
+// Messages between ranks through MPI; memory shared within a node is node_sharing.cpp's.
 #include <mpi.h>
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 
 #include "crossweep/comm/communicator.hpp"
 #include "crossweep/core/error.hpp"
+#include "node_sharing.hpp"
 
 namespace crossweep::comm {
 namespace {
@@ -65,6 +66,10 @@ class MpiCommunicator final : public Communicator {
         int largest = value;
         MPI_Allreduce(&value, &largest, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD);
         return largest;
+    }
+
+    SharedParts share(std::vector<SharedBytes> parts, const Sharing& sharing) override {
+        return share_over(MPI_COMM_WORLD, parts, sharing);
     }
 
     [[noreturn]] void abort(int code) override {

@@ -16,6 +16,7 @@
 
 #include "crossweep/core/error.hpp"
 #include "crossweep/io/hdf5_file.hpp"
+#include "crossweep/io/mapped_file.hpp"
 #include "file_descriptor.hpp"
 
 namespace crossweep::io {
@@ -129,7 +130,7 @@ void require_same_count(const std::filesystem::path& path, std::size_t images, s
 }
 
 void require_images(const std::filesystem::path& path, const ImageSet& set) {
-    if (!set.bytes().empty()) return;
+    if (!set.pixels.bytes.empty()) return;
     fail(path, fmt::format("holds no pixels (its images are {} x {} x {} x {}). Check which file it is.",
                            set.count, set.height, set.width, set.channels));
 }
@@ -198,20 +199,23 @@ void read_normalisation(const Hdf5File& file, const std::filesystem::path& path,
 
 }  // namespace
 
-std::span<const std::uint8_t> ImageSet::bytes() const {
-    if (!mapping) return pixels;
-    const auto mapped = mapping->bytes().subspan(mapping_offset, count * height * width * channels);
-    return {reinterpret_cast<const std::uint8_t*>(mapped.data()), mapped.size()};
-}
-
 std::span<const std::uint8_t> ImageSet::image(std::size_t index) const {
     CROSSWEEP_EXPECT(index < count);
-    const std::size_t size = height * width * channels;
-    return bytes().subspan(index * size, size);
+    std::size_t place = index;
+    if (!held.empty()) {
+        const auto found = std::ranges::lower_bound(held, index);
+        // Pixels of another image would be a wrong answer that nobody notices.
+        if (found == held.end() || *found != index)
+            throw InternalError(fmt::format("image {} was not among those to be used", index));
+        place = static_cast<std::size_t>(found - held.begin());
+    }
+    const auto bytes = pixels.bytes.subspan(place * image_bytes(), image_bytes());
+    return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
 }
 
 ContentHash ImageSet::content_hash() const {
-    const ContentHash of_pixels = hash_bytes(std::as_bytes(bytes()));
+    if (whole) return *whole;
+    const ContentHash of_pixels = hash_bytes(pixels.bytes);
     const ContentHash of_labels = hash_bytes(std::as_bytes(std::span(labels)));
     std::vector<std::uint64_t> parts{count,         height,         width,         channels,   of_pixels.high,
                                      of_pixels.low, of_labels.high, of_labels.low, mean.size()};
@@ -220,11 +224,27 @@ ContentHash ImageSet::content_hash() const {
     return hash_bytes(std::as_bytes(std::span(parts)));
 }
 
+ImageSet ImageSet::holding(std::vector<std::uint32_t> images) const {
+    std::vector<std::uint8_t> copies;
+    copies.reserve(images.size() * image_bytes());
+    for (const std::uint32_t index : images) {
+        const auto of_image = image(index);
+        copies.insert(copies.end(), of_image.begin(), of_image.end());
+    }
+    ImageSet part = *this;
+    part.whole = content_hash();
+    part.pixels = own_bytes(std::move(copies));
+    part.held = std::move(images);
+    return part;
+}
+
 ImageSet read_idx(const std::filesystem::path& images, const std::filesystem::path& labels) {
     ImageSet set;
     constexpr std::array image_ranks{3U, 4U};
     constexpr std::array label_ranks{1U};
-    const auto extents = IdxFile(images).read(set.pixels, image_ranks, "images");
+    std::vector<std::uint8_t> pixels;
+    const auto extents = IdxFile(images).read(pixels, image_ranks, "images");
+    set.pixels = own_bytes(std::move(pixels));
     set.count = extents[0];
     set.height = extents[1];
     set.width = extents[2];
@@ -257,14 +277,15 @@ ImageSet read_hdf5_images(const std::filesystem::path& path) {
     require_same_count(path, set.count, set.labels.size());
     read_normalisation(file, path, set);
     if (const auto offset = file.contiguous_offset("/images")) {
-        // Mapped, the ranks of a node share one copy, and images that a study leaves out cost nothing.
-        set.mapping = std::make_shared<const MappedFile>(path);
-        set.mapping_offset = *offset;
-        if (*offset + set.count * set.height * set.width * set.channels > set.mapping->bytes().size()) {
+        // Mapped, images that a study leaves out cost nothing.
+        set.pixels = map_file(path);
+        const std::size_t size = set.count * set.image_bytes();
+        if (*offset + size > set.pixels.bytes.size()) {
             fail(path, "\"images\" reaches beyond the end of the file (it is truncated). Copy it again.");
         }
+        set.pixels.bytes = set.pixels.bytes.subspan(*offset, size);
     } else {
-        set.pixels = file.read<std::uint8_t>("/images");
+        set.pixels = own_bytes(file.read<std::uint8_t>("/images"));
     }
     require_images(path, set);
     return set;

@@ -40,4 +40,9 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
     return *this;
 }
 
+SharedBytes map_file(const std::filesystem::path& path) {
+    const auto file = std::make_shared<const MappedFile>(path);
+    return {file->bytes(), file};
+}
+
 }  // namespace crossweep::io

@@ -13,6 +13,7 @@
 #include <set>
 
 #include "crossweep/core/error.hpp"
+#include "crossweep/io/mapped_file.hpp"
 
 namespace crossweep::io {
 namespace {
@@ -322,13 +323,16 @@ std::int64_t TensorInfo::elements() const {
     return count;
 }
 
-Safetensors::Safetensors(const std::filesystem::path& path) : path_(path), file_(path) {
+Safetensors::Safetensors(const std::filesystem::path& path) : Safetensors(path, map_file(path)) {}
+
+Safetensors::Safetensors(const std::filesystem::path& path, SharedBytes contents)
+    : path_(path), contents_(std::move(contents)) {
     Problems problems(path);
-    const std::string_view text = header_text(file_.bytes(), problems);
+    const std::string_view text = header_text(contents_.bytes, problems);
     data_start_ = length_bytes + text.size();
     const json header = parse_header(text, problems);
     metadata_ = read_metadata(header, problems);
-    const std::size_t data_bytes = file_.bytes().size() - data_start_;
+    const std::size_t data_bytes = contents_.bytes.size() - data_start_;
     for (const auto& [name, entry] : header.items()) {
         if (name == "__metadata__") continue;
         if (auto info = read_tensor(name, entry, data_bytes, problems))
@@ -346,7 +350,7 @@ std::span<const float> Safetensors::floats(const std::string& name) const {
                         path_.string(), quoted(name), tensors_.size()));
     }
     const TensorInfo& info = found->second;
-    const auto bytes = file_.bytes().subspan(data_start_ + info.begin, info.end - info.begin);
+    const auto bytes = contents_.bytes.subspan(data_start_ + info.begin, info.end - info.begin);
     if (info.dtype == "F32" && aligned_for_float(bytes.data())) {
         return {reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float)};
     }
@@ -360,7 +364,7 @@ std::span<const float> Safetensors::floats(const std::string& name) const {
 }
 
 ContentHash Safetensors::content_hash() const {
-    return hash_bytes(file_.bytes());
+    return hash_bytes(contents_.bytes);
 }
 
 }  // namespace crossweep::io

@@ -59,15 +59,14 @@ crossbar::CrossbarParams ideal_crossbar(const crossbar::CrossbarParams& crossbar
     return ideal;
 }
 
-std::vector<std::uint32_t> calibration_images(const Experiment& experiment, std::size_t count) {
-    const std::size_t available = experiment.image_set().count;
+std::vector<std::uint32_t> calibration_images(std::span<const std::uint32_t> used, std::size_t available,
+                                              std::size_t count) {
     if (count > available) {
         throw DataError(
             fmt::format("crossbar.adc_calibration_images = {} is more than the {} images of the data set. "
                         "Lower it.",
                         count, available));
     }
-    const auto used = experiment.images();
     std::vector<std::uint32_t> all(available), others;
     std::iota(all.begin(), all.end(), 0U);
     std::set_difference(all.begin(), all.end(), used.begin(), used.end(), std::back_inserter(others));
@@ -75,6 +74,10 @@ std::vector<std::uint32_t> calibration_images(const Experiment& experiment, std:
     const auto more = spread({used.begin(), used.end()}, count - chosen.size());
     chosen.insert(chosen.end(), more.begin(), more.end());
     return chosen;
+}
+
+std::vector<std::uint32_t> calibration_images(const Experiment& experiment, std::size_t count) {
+    return calibration_images(experiment.images(), experiment.image_set().count, count);
 }
 
 Calibrator::Calibrator(const Experiment& experiment, PointId point)

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "crossweep/core/error.hpp"
 #include "crossweep/core/noise_stream.hpp"
+#include "crossweep/io/mapped_file.hpp"
+#include "crossweep/trial/calibration.hpp"
 
 namespace crossweep::trial {
 namespace {
@@ -51,9 +54,10 @@ void expect_fit(const model::Architecture& network, const io::ImageSet& images, 
 
 }  // namespace
 
-LoadedModel::LoadedModel(const ModelParams& model, const io::ImageSet& images, const DataParams& data)
+LoadedModel::LoadedModel(const ModelParams& model, SharedBytes weights, const io::ImageSet& images,
+                         const DataParams& data)
     : params(model),
-      file(model.weights),
+      file(model.weights, std::move(weights)),
       network(file, model.num_heads),
       normalisation(choose_normalisation(data, images, network.normalisation(), model.weights)) {
     expect_fit(network.architecture(), images, data, model);
@@ -65,17 +69,43 @@ LoadedModel::LoadedModel(const ModelParams& model, const io::ImageSet& images, c
     }
 }
 
-Experiment::Experiment(const DataParams& data, std::uint32_t seed, std::vector<PointParams> points)
+ExperimentFiles read_files(const DataParams& data, std::span<const PointParams> points) {
+    ExperimentFiles files{io::read_images(data.images, data.labels), {}};
+    for (const PointParams& point : points) {
+        if (!files.weights.contains(point.model.weights))
+            files.weights[point.model.weights] = io::map_file(point.model.weights);
+    }
+    return files;
+}
+
+std::vector<std::uint32_t> images_to_hold(const DataParams& data, std::uint32_t seed,
+                                          std::span<const PointParams> points, std::size_t available) {
+    const std::vector<std::uint32_t> chosen = choose_images(data, seed, available);
+    std::set<std::uint32_t> calibration_sizes;
+    for (const PointParams& point : points) {
+        if (needs_calibration(point)) calibration_sizes.insert(point.crossbar.adc_calibration_images);
+    }
+    std::set<std::uint32_t> held(chosen.begin(), chosen.end());
+    for (const std::uint32_t size : calibration_sizes) {
+        const auto calibrating = calibration_images(chosen, available, size);
+        held.insert(calibrating.begin(), calibrating.end());
+    }
+    return {held.begin(), held.end()};
+}
+
+Experiment::Experiment(const DataParams& data, std::uint32_t seed, std::vector<PointParams> points,
+                       ExperimentFiles files)
     : data_(data),
       points_(std::move(points)),
-      images_(io::read_images(data.images, data.labels)),
+      images_(std::move(files.images)),
       chosen_(choose_images(data, seed, images_.count)),
       adc_ranges_(points_.size()) {
     for (const PointParams& point : points_) {
         const auto same = [&](const auto& loaded) { return loaded->params == point.model; };
         auto found = std::find_if(models_.begin(), models_.end(), same);
         if (found == models_.end()) {
-            models_.push_back(std::make_unique<LoadedModel>(point.model, images_, data));
+            models_.push_back(std::make_unique<LoadedModel>(
+                point.model, files.weights.at(point.model.weights), images_, data));
             found = std::prev(models_.end());
         }
         model_of_point_.push_back(static_cast<std::size_t>(found - models_.begin()));

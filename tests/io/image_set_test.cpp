@@ -2,6 +2,8 @@
 
 #include <zlib.h>
 
+#include <cstring>
+
 #include "crossweep/io/atomic_file.hpp"
 #include "crossweep/io/hdf5_file.hpp"
 #include "io/temporary_folder.hpp"
@@ -224,7 +226,10 @@ TEST_F(ImageSetFiles, content_hash_covers_shape_pixels_labels_and_normalisation)
     const ImageSet set = read_as_idx(idx({2, 2, 3}, 12), idx({2}, 2));
     std::vector<ImageSet> others(5, set);
     std::swap(others[0].height, others[0].width);
-    others[1].pixels[5] ^= 1;
+    std::vector<std::uint8_t> changed(12);
+    std::memcpy(changed.data(), set.pixels.bytes.data(), 12);
+    changed[5] ^= 1;
+    others[1].pixels = own_bytes(changed);
     others[2].labels[1] = 9;
     others[3].mean = {0.5};
     others[4].std = {0.5};
@@ -235,12 +240,23 @@ TEST_F(ImageSetFiles, content_hash_covers_shape_pixels_labels_and_normalisation)
 TEST_F(ImageSetFiles, pixels_in_one_piece_are_mapped_and_equal_those_in_chunks) {
     const auto path = hdf5_with(std::vector<std::int32_t>{1, 2}, [](Hdf5File&) {});
     const ImageSet mapped = read_images(path, {});
-    EXPECT_TRUE(mapped.mapping != nullptr && mapped.pixels.empty());
     ImageSet copied = mapped;
-    copied.pixels.assign(mapped.bytes().begin(), mapped.bytes().end());
-    copied.mapping.reset();
+    copied.pixels = own_bytes(std::vector(mapped.pixels.bytes.begin(), mapped.pixels.bytes.end()));
     EXPECT_EQ(copied.content_hash(), mapped.content_hash());
     EXPECT_EQ(mapped.image(1)[0], 250);
+}
+
+TEST_F(ImageSetFiles, holding_some_images_keeps_numbers_and_hash_and_refuses_others) {
+    const ImageSet set = read_as_idx(idx({5, 2, 3}, 30), idx({5}, 5));
+    const ImageSet some = set.holding({1, 4});
+    EXPECT_EQ(some.pixels.bytes.size(), 12U);
+    for (const std::uint32_t image : {1U, 4U})
+        EXPECT_THAT(some.image(image), testing::ElementsAreArray(set.image(image)));
+    EXPECT_EQ(some.labels, set.labels);
+    EXPECT_EQ(some.count, 5U);
+    EXPECT_EQ(some.content_hash(), set.content_hash());
+    EXPECT_THROW(some.image(2), InternalError);
+    EXPECT_THROW(some.holding({0, 1}), InternalError);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "crossweep/io/mapped_file.hpp"
 
+#include <cstring>
+
 #include "io/temporary_folder.hpp"
 
 namespace crossweep::io {
@@ -19,6 +21,17 @@ TEST(MappedFile, shows_the_bytes_and_keeps_them_when_moved) {
     MappedFile third(folder / "b");
     third = std::move(second);
     EXPECT_EQ(text_of(third), "bytes of a");
+}
+
+TEST(MappedFile, lives_as_long_as_shared_bytes_of_it) {
+    const TemporaryFolder folder;
+    write_file(folder / "a", "bytes of a");
+    const SharedBytes kept = [&] {
+        const SharedBytes first = map_file(folder / "a");
+        return first;
+    }();
+    EXPECT_EQ(std::memcmp(kept.bytes.data(), "bytes of a", kept.bytes.size()), 0);
+    EXPECT_EQ(kept.bytes.size(), 10U);
 }
 
 TEST(MappedFile, empty_file_has_no_bytes) {

@@ -57,6 +57,16 @@ TEST_F(SafetensorsFile, reads_tensors_and_metadata) {
     EXPECT_EQ(file.path(), path_);
 }
 
+TEST_F(SafetensorsFile, is_read_from_bytes_under_the_name_of_its_file) {
+    const std::string bytes =
+        with_length("{" + entry("a", "F32", "[2]", "[0,8]") + "}") + bytes_of(1.5F) + bytes_of(-2.0F);
+    const Safetensors file(path_, own_bytes(bytes));
+    EXPECT_THAT(file.floats("a"), ElementsAre(1.5F, -2.0F));
+    EXPECT_EQ(file.content_hash(), open(bytes).content_hash());
+    EXPECT_THAT(data_error_of([&] { Safetensors(path_, {}); }),
+                StartsWith(path_.string() + ": is 0 bytes long"));
+}
+
 TEST_F(SafetensorsFile, aligned_and_unaligned_floats_are_equal) {
     for (const std::size_t padding : {0U, 1U, 2U, 3U, 4U}) {
         const std::string header = "{" + entry("a", "F32", "[2]", "[1,9]") + "}" + std::string(padding, ' ');

@@ -7,6 +7,7 @@
 #include <functional>
 #include <numeric>
 
+#include "crossweep/trial/calibration.hpp"
 #include "trial/tiny_model.hpp"
 
 namespace crossweep::trial {
@@ -68,6 +69,40 @@ TEST(Experiment, divides_images_into_shards) {
     }
     EXPECT_THAT(together, testing::ElementsAreArray(experiment.images()));
     EXPECT_EQ(experiment.label(together.back()), static_cast<std::int32_t>(together.back() % tiny_classes));
+}
+
+TEST(Experiment, is_the_same_on_the_images_to_hold_alone) {
+    TinyStudy study;
+    study.data.count = 5;
+    study.data.choice = ImageChoice::random;
+    auto points = study.points();
+    points[6].crossbar.adc_range = crossbar::AdcRange::calibrated;
+    points[6].crossbar.adc_calibration_images = 3;
+    const Experiment whole(study.data, 1, points);
+    const auto held = images_to_hold(study.data, 1, points, whole.image_set().count);
+    EXPECT_EQ(held.size(), 8);
+
+    ExperimentFiles files = read_files(study.data, points);
+    files.images = files.images.holding(held);
+    const Experiment part(study.data, 1, points, std::move(files));
+    EXPECT_THAT(part.images(), testing::ElementsAreArray(whole.images()));
+    EXPECT_EQ(part.image_set().content_hash(), whole.image_set().content_hash());
+    std::vector<std::uint32_t> used(whole.images().begin(), whole.images().end());
+    const auto calibrating = calibration_images(part, 3);
+    used.insert(used.end(), calibrating.begin(), calibrating.end());
+    for (const std::uint32_t image : used) {
+        std::vector<float> expected, got;
+        whole.normalise(image, whole.model(0), expected);
+        part.normalise(image, part.model(0), got);
+        EXPECT_EQ(got, expected) << image;
+    }
+}
+
+TEST(Experiment, holds_only_the_images_of_the_study_without_calibration) {
+    TinyStudy study;
+    study.data.count = 4;
+    study.data.choice = ImageChoice::spread;
+    EXPECT_THAT(images_to_hold(study.data, 1, study.points(), 60), ElementsAre(0, 15, 30, 45));
 }
 
 TEST(Experiment, has_one_reference_per_model) {

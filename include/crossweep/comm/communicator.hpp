@@ -6,7 +6,10 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "crossweep/comm/shared_bytes.hpp"
 
 namespace crossweep::comm {
 
@@ -30,6 +33,11 @@ class Communicator {
     virtual double now_s() const;
     /// Largest `value` over all ranks; every rank must call it.
     virtual int max_over_ranks(int value) = 0;
+    /// The parts that rank 0 gives, on every rank and once in the memory of each node; every rank must call
+    /// it. Throws DataError on all ranks if one of them has no room.
+    virtual SharedParts share(std::vector<SharedBytes> parts, const Sharing& = {}) {
+        return {std::move(parts), 1, 1};
+    }
     /// End all ranks at once with exit code `code`. For a rank that cannot go on; does not return.
     [[noreturn]] virtual void abort(int code) = 0;
 };

@@ -4,31 +4,33 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "crossweep/core/content_hash.hpp"
-#include "crossweep/io/mapped_file.hpp"
+#include "crossweep/core/shared_bytes.hpp"
 
 namespace crossweep::io {
 
 /// Images [count, height, width, channels], uint8, with one label each.
 struct ImageSet {
     std::size_t count = 0, height = 0, width = 0, channels = 0;
-    std::vector<std::uint8_t> pixels;           ///< empty if the pixels are mapped
-    std::shared_ptr<const MappedFile> mapping;  ///< the file, if it holds the pixels in one piece
-    std::size_t mapping_offset = 0;             ///< of the first pixel
+    SharedBytes pixels;                ///< of the images held, one after the other
+    std::vector<std::uint32_t> held;   ///< the images whose pixels are here, ascending; empty: all
+    std::optional<ContentHash> whole;  ///< content hash of the set that this was taken from, if it was
     std::vector<std::int32_t> labels;
     std::vector<double> mean,
         std;  ///< per channel, of pixels scaled to [0, 1]; empty if the file does not say
 
-    /// All pixels, wherever they are.
-    std::span<const std::uint8_t> bytes() const;
+    std::size_t image_bytes() const { return height * width * channels; }
+    /// Throws InternalError if the pixels of this image are not held.
     std::span<const std::uint8_t> image(std::size_t index) const;
-    /// Hash of shape, pixels, labels and normalisation.
+    /// Hash of shape, pixels, labels and normalisation, of all images.
     ContentHash content_hash() const;
+    /// The same set, numbers and hash with copies of the pixels of `images` alone, which ascend.
+    ImageSet holding(std::vector<std::uint32_t> images) const;
 };
 
 /// Read IDX images and labels (MNIST layout; gzip or plain). Throws DataError: not IDX, truncated, counts

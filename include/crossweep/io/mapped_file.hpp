@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <span>
 
+#include "crossweep/core/shared_bytes.hpp"
+
 namespace crossweep::io {
 
 /// Throws DataError if the file cannot be opened or mapped.
@@ -22,5 +24,8 @@ class MappedFile {
   private:
     std::span<const std::byte> bytes_;
 };
+
+/// The bytes of a file, mapped as long as the result or a copy of it lives. Throws as MappedFile does.
+SharedBytes map_file(const std::filesystem::path& path);
 
 }  // namespace crossweep::io

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "crossweep/core/content_hash.hpp"
-#include "crossweep/io/mapped_file.hpp"
+#include "crossweep/core/shared_bytes.hpp"
 
 namespace crossweep::io {
 
@@ -29,6 +29,8 @@ class Safetensors {
     /// Map and check the file: header length, JSON, types, shapes against byte ranges, ranges inside the file
     /// and disjoint. Throws DataError listing every problem at once.
     explicit Safetensors(const std::filesystem::path& path);
+    /// The same for the bytes of such a file, aligned as a mapping is; `path` only names them in messages.
+    Safetensors(const std::filesystem::path& path, SharedBytes contents);
 
     const std::filesystem::path& path() const { return path_; }
     const std::map<std::string, TensorInfo>& tensors() const { return tensors_; }
@@ -44,7 +46,7 @@ class Safetensors {
 
   private:
     std::filesystem::path path_;
-    MappedFile file_;
+    SharedBytes contents_;
     std::size_t data_start_ = 0;
     std::map<std::string, TensorInfo> tensors_;
     std::map<std::string, std::string> metadata_;

@@ -22,6 +22,9 @@ crossbar::CrossbarParams ideal_crossbar(const crossbar::CrossbarParams& crossbar
 /// Images for a calibration, `count` of them: those that the study does not use, as far as there are, evenly
 /// spread, then those that it uses. Throws DataError if the data set has fewer.
 std::vector<std::uint32_t> calibration_images(const Experiment& experiment, std::size_t count);
+/// The same for a study that uses the images `used`, ascending, of `available`.
+std::vector<std::uint32_t> calibration_images(std::span<const std::uint32_t> used, std::size_t available,
+                                              std::size_t count);
 
 /// Counts the column sums of `point`, with ideal devices and converters, image by image. The counts of
 /// several calibrators, on different ranks, add up.

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <map>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "crossweep/core/content_hash.hpp"
+#include "crossweep/core/shared_bytes.hpp"
 #include "crossweep/core/strong_id.hpp"
 #include "crossweep/crossbar/adc.hpp"
 #include "crossweep/io/image_set.hpp"
@@ -22,15 +25,34 @@ struct LoadedModel {
     model::VisionTransformer network;
     model::Normalisation normalisation;
 
-    LoadedModel(const ModelParams& model, const io::ImageSet& images, const DataParams& data);
+    LoadedModel(const ModelParams& model, SharedBytes weights, const io::ImageSet& images,
+                const DataParams& data);
 };
+
+/// The files of an experiment, whoever has read them.
+struct ExperimentFiles {
+    io::ImageSet images;
+    std::map<std::filesystem::path, SharedBytes> weights;
+};
+
+/// Read the images and every model that a point names. Throws DataError: files missing or broken.
+ExperimentFiles read_files(const DataParams& data, std::span<const PointParams> points);
+
+/// Indices, ascending, of all images of `available` whose pixels an experiment reads: those of the study, and
+/// those that calibrate ADCs. Throws DataError if there are too few.
+std::vector<std::uint32_t> images_to_hold(const DataParams& data, std::uint32_t seed,
+                                          std::span<const PointParams> points, std::size_t available);
 
 /// Points 0 … points-1 are the study's; behind them comes one noise-free reference per model.
 class Experiment {
   public:
-    /// Read the images and every model that a point names. `seed` decides a random choice of images.
-    /// Throws DataError: files missing or broken, images that do not fit a model, labels beyond its classes.
-    Experiment(const DataParams& data, std::uint32_t seed, std::vector<PointParams> points);
+    /// `files` has the images and every model that a point names. `seed` decides a random choice of images.
+    /// Throws DataError: files broken, images that do not fit a model, labels beyond its classes.
+    Experiment(const DataParams& data, std::uint32_t seed, std::vector<PointParams> points,
+               ExperimentFiles files);
+    /// With the files read here.
+    Experiment(const DataParams& data, std::uint32_t seed, std::vector<PointParams> points)
+        : Experiment(data, seed, points, read_files(data, points)) {}
 
     std::size_t points() const { return points_.size(); }
     std::size_t references() const { return models_.size(); }
