@@ -3,6 +3,8 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 
 #include "calibration.hpp"
 #include "commands.hpp"
@@ -10,92 +12,98 @@
 #include "crossweep/trial/unit_runner.hpp"
 #include "report.hpp"
 #include "session.hpp"
+#include "stored_records.hpp"
 
 namespace crossweep::app {
 namespace {
 
-/// A run directory with its study, read again from the frozen file, and its records.
+/// A run directory with its study, read again from the frozen file.
 struct StoredRun {
     sweep::RunDirectory directory;
     Session session;
-    sweep::RunDirectory::Contents contents;
 };
 
 StoredRun read_run(const std::string& path) {
     sweep::RunDirectory directory = sweep::RunDirectory::read(path);
     const std::string toml = directory.study_toml();
     Session session = open_session(config::parse_study(toml, directory.path() / "study.toml"));
-    auto contents = directory.load();
-    for (const std::string& sentence : contents.damaged)
-        fmt::print(stderr, "crossweep: warning: {}\n", sentence);
-    return {std::move(directory), std::move(session), std::move(contents)};
+    return {std::move(directory), std::move(session)};
 }
 
 /// A line for every failed record, with the command that computes it again.
-void print_failed(const sweep::RecordTable& table, const std::string& path) {
-    const sweep::Workload& workload = table.workload();
-    for (std::size_t point = 0; point < workload.point_keys.size(); ++point) {
-        for (std::size_t trial = 0; trial < workload.trials; ++trial) {
-            for (std::size_t shard = 0; shard < workload.shards; ++shard) {
-                const io::Record* record = table.find(point, trial, shard);
-                if (record == nullptr || !record->failed()) continue;
-                fmt::print("  failed: {}\n    crossweep replay {} --point {} --trial {} --shard {}\n",
-                           record->failure, path, point, trial, shard);
-            }
-        }
+void print_failed(const sweep::Census& census, const std::string& path) {
+    for (const auto& [cell, why] : census.failures()) {
+        const auto& [point, trial, shard] = cell;
+        fmt::print("  failed: {}\n    crossweep replay {} --point {} --trial {} --shard {}\n", why, path,
+                   point, trial, shard);
     }
+}
+
+/// The record of that key in the run directory: one that succeeded if there is one, else the last that
+/// failed.
+std::optional<io::Record> find_record(const StoredRun& run, const io::RecordKey& key) {
+    std::set<std::filesystem::path> holders;
+    run.directory.scan([&](const io::RecordStatus& record, const std::filesystem::path& segment) {
+        if (record.key == key) holders.insert(segment);
+    });
+    std::optional<io::Record> found;
+    sweep::read_records(std::vector(holders.begin(), holders.end()), [&](io::Record&& record) {
+        if (record.key == key && (!found || found->failed())) found = std::move(record);
+    });
+    return found;
 }
 
 }  // namespace
 
 ExitCode status(const std::string& path, bool json) {
     const StoredRun run = read_run(path);
-    const sweep::RecordTable table(run.session.workload, run.contents.records);
-    const std::size_t planned = run.session.workload.records(), done = table.succeeded();
-    double seconds = 0;
-    for (const io::Record& record : run.contents.records) seconds += record.seconds;
+    const StoredRecords stored = count_records(run.directory, run.session.workload);
+    warn_of_damage(stored);
+    const sweep::Census& census = stored.census;
+    const std::size_t planned = run.session.workload.records(), done = census.succeeded();
     const double left_h =
-        done > 0 ? seconds / static_cast<double>(done) * static_cast<double>(planned - done) / 3600 : 0;
+        done > 0 ? census.seconds() / static_cast<double>(done) * static_cast<double>(planned - done) / 3600
+                 : 0;
     if (json) {
         fmt::print("{}\n", nlohmann::json{{"study", run.session.study.base.study.name},
                                           {"records", done},
                                           {"records_planned", planned},
-                                          {"records_failed", table.failed()},
-                                          {"segments", run.contents.segments},
-                                          {"segments_damaged", run.contents.damaged.size()},
-                                          {"compute_s", seconds},
+                                          {"records_failed", census.failed()},
+                                          {"segments", stored.segments.count()},
+                                          {"segments_damaged", stored.segments.damaged.size()},
+                                          {"compute_s", census.seconds()},
                                           {"left_core_hours", left_h},
                                           {"complete", done == planned},
-                                          {"paths", table.paths()}}
+                                          {"paths", census.paths()}}
                                .dump(2));
         return ExitCode::done;
     }
     fmt::print("{}: {} of {} records ({:.1f} %), {} failed, {} segments ({} damaged)\n",
                run.session.study.base.study.name, done, planned,
-               100 * static_cast<double>(done) / static_cast<double>(planned), table.failed(),
-               run.contents.segments, run.contents.damaged.size());
-    fmt::print("{:.3g} core hours computed, about {:.3g} left\n", seconds / 3600, left_h);
-    print_mixed_paths(table.paths());
-    print_failed(table, path);
+               100 * static_cast<double>(done) / static_cast<double>(planned), census.failed(),
+               stored.segments.count(), stored.segments.damaged.size());
+    fmt::print("{:.3g} core hours computed, about {:.3g} left\n", census.seconds() / 3600, left_h);
+    print_mixed_paths(census.paths());
+    print_failed(census, path);
     return ExitCode::done;
 }
 
 ExitCode merge(const std::string& path, bool partial, const std::string& command_line) {
     const StoredRun run = read_run(path);
-    const sweep::RecordTable table(run.session.workload, run.contents.records);
-    if (const std::size_t planned = run.session.workload.records(); table.succeeded() < planned && !partial) {
+    const sweep::DirectoryLock lock = merge_lock(run.directory);
+    const StoredRecords stored = count_records(run.directory, run.session.workload);
+    warn_of_damage(stored);
+    if (!stored.census.complete() && !partial) {
         fmt::print(
             stderr,
             "crossweep: {}: {} of {} records are there. Go on with crossweep run, or merge what is there "
             "with --partial.\n",
-            path, table.succeeded(), planned);
+            path, stored.census.succeeded(), run.session.workload.records());
         return ExitCode::unfinished;
     }
-    const sweep::StudyDescription description = describe(run.session, command_line);
-    run.directory.exclusively([&] { sweep::write_results(run.directory.results(), description, table); });
-    fmt::print("results: {}\ncontent_hash: {}\n", run.directory.results().string(),
-               table.content_hash().hex());
-    print_mixed_paths(table.paths());
+    const ContentHash content = merge_records(run.directory, run.session, stored, command_line);
+    fmt::print("results: {}\ncontent_hash: {}\n", run.directory.results().string(), content.hex());
+    print_mixed_paths(stored.census.paths());
     return ExitCode::done;
 }
 
@@ -142,13 +150,12 @@ ExitCode replay(const ReplayOptions& options) {
     }
     fmt::print("{} of {} images correct, {} among five, {:.3f} s\n", record.correct_top1, record.images,
                record.correct_top5, record.seconds);
-    const sweep::RecordTable table(workload, run.contents.records);
-    const io::Record* stored = table.find(options.point, options.trial, options.shard);
-    if (stored == nullptr) {
+    const std::optional<io::Record> stored = find_record(run, record.key);
+    if (!stored) {
         fmt::print("the run directory has no such record yet\n");
         return ExitCode::done;
     }
-    const bool same = io::content_hash(std::span(stored, 1)) == io::content_hash(records);
+    const bool same = io::content_hash_of(*stored) == io::content_hash_of(record);
     fmt::print("{} the stored record, bit for bit\n", same ? "equal to" : "DIFFERENT from");
     return same ? ExitCode::done : ExitCode::internal;
 }

@@ -1,11 +1,9 @@
 // crossweep run: every rank loads the study, rank 0 coordinates and writes, and closes with merge and report.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 
 #include "calibration.hpp"
 #include "commands.hpp"
@@ -18,6 +16,7 @@
 #include "report.hpp"
 #include "session.hpp"
 #include "share_study.hpp"
+#include "stored_records.hpp"
 
 namespace crossweep::app {
 namespace {
@@ -35,32 +34,19 @@ sweep::Part parse_part(const std::string& text) {
         fmt::format("--part {} is not i/n with 1 <= i <= n. Write, for example, --part 3/16.", text));
 }
 
-/// The share of one part: every n-th shard-and-trial, so that parts never overlap whatever is already done.
-std::vector<WorkUnit> share_of(std::vector<WorkUnit> units, sweep::Part part, std::size_t shards) {
-    std::erase_if(units, [&](const WorkUnit& unit) {
-        return (unit.trial.value() * shards + unit.shard.value()) % part.count != part.index - 1;
-    });
-    return units;
-}
-
 /// What rank 0 has when it is ready; other ranks have the session's study and experiment alone.
 struct Ready {
     Session session;
     std::optional<sweep::RunDirectory> directory;
-    std::vector<WorkUnit> units;
+    sweep::Plan units;
     std::size_t records_before = 0;
     sweep::PathCounts paths_before;
 };
 
 /// Settings may be the same while a file behind them is another: then records carry keys that this study has
 /// not.
-void expect_same_contents(std::span<const io::Record> records, const sweep::Workload& workload,
-                          const std::string& directory) {
-    const std::set<ContentHash> keys(workload.point_keys.begin(), workload.point_keys.end());
-    const auto foreign = std::find_if(records.begin(), records.end(), [&](const io::Record& record) {
-        return !keys.contains(record.key.point);
-    });
-    if (foreign == records.end()) return;
+void expect_same_contents(const sweep::Census& census, const std::string& directory) {
+    if (census.foreign() == 0) return;
     throw DataError(
         fmt::format("{}: the run directory holds records of the same settings with other contents of the "
                     "weights or image files, or "
@@ -80,17 +66,13 @@ Ready prepare(const RunOptions& options, comm::Communicator& comm) {
     ready.directory = sweep::RunDirectory::open(
         options.directory, resolved,
         [&](const std::string& stored) { return config::differences(stored, resolved); }, part);
-    const auto contents = ready.directory->load();
-    for (const std::string& sentence : contents.damaged)
-        fmt::print(stderr, "crossweep: warning: {}\n", sentence);
-    expect_same_contents(contents.records, ready.session.workload, options.directory);
+    const StoredRecords before = count_records(*ready.directory, ready.session.workload);
+    warn_of_damage(before);
+    expect_same_contents(before.census, options.directory);
     ready.directory->follow(resolved);
-    const sweep::DoneRecords done = sweep::done_records(contents.records);
-    const sweep::RecordTable before(ready.session.workload, contents.records);
-    ready.records_before = before.succeeded();
-    ready.paths_before = before.paths();
-    ready.units =
-        share_of(sweep::plan_units(ready.session.workload, done), part, ready.session.workload.shards);
+    ready.records_before = before.census.succeeded();
+    ready.paths_before = before.census.paths();
+    ready.units = sweep::plan_units(ready.session.workload, before.census.done(), part);
     return ready;
 }
 
@@ -159,42 +141,40 @@ ExitCode conclude(const Ready& ready, const RunOptions& options, const sweep::Ru
             "command again\n",
             most, most == 1 ? " has" : "s have");
     }
-    const auto contents = ready.directory->load();
-    const sweep::RecordTable table(ready.session.workload, contents.records);
-    const bool complete = table.succeeded() == ready.session.workload.records();
-    const auto description = describe(ready.session, options.command_line);
-    const bool whole_directory = options.part == "1/1";
-    if (complete || whole_directory) {
-        ready.directory->exclusively(
-            [&] { sweep::write_results(ready.directory->results(), description, table); });
-    }
+    std::optional<sweep::DirectoryLock> lock = merge_lock(*ready.directory);
+    const StoredRecords stored = count_records(*ready.directory, ready.session.workload);
+    const bool complete = stored.census.complete(), writes = complete || options.part == "1/1";
+    std::optional<ContentHash> content;
+    if (writes) content = merge_records(*ready.directory, ready.session, stored, options.command_line);
+    lock.reset();
 
     ExitCode code = ExitCode::done;
     if (!summary.failed.empty()) code = ExitCode::internal;
     // What is left to do comes first: the next run may even mend what failed.
     if (summary.outcome == sweep::Outcome::interrupted) code = ExitCode::unfinished;
     if (options.json) {
-        fmt::print("{}\n", nlohmann::json{{"complete", complete},
-                                          {"records", table.succeeded()},
-                                          {"records_planned", ready.session.workload.records()},
-                                          {"units_failed", summary.progress.units_failed},
-                                          {"elapsed_s", summary.progress.elapsed_s},
-                                          {"compute_s", summary.progress.compute_s},
-                                          {"content_hash", table.content_hash().hex()},
-                                          {"results", ready.directory->results().string()}}
-                               .dump(2));
+        fmt::print("{}\n",
+                   nlohmann::json{{"complete", complete},
+                                  {"records", stored.census.succeeded()},
+                                  {"records_planned", ready.session.workload.records()},
+                                  {"units_failed", summary.progress.units_failed},
+                                  {"elapsed_s", summary.progress.elapsed_s},
+                                  {"compute_s", summary.progress.compute_s},
+                                  {"content_hash", content ? nlohmann::json(content->hex()) : nullptr},
+                                  {"results", ready.directory->results().string()}}
+                       .dump(2));
         return code;
     }
-    if (complete || whole_directory) print_report(read_report(ready.directory->results()));
+    if (writes) print_report(read_report(ready.directory->results()));
     if (code == ExitCode::unfinished) {
         fmt::print(stderr, "stopped with {} of {} records; give the same command again to go on\n",
-                   table.succeeded(), ready.session.workload.records());
+                   stored.census.succeeded(), ready.session.workload.records());
     } else if (complete) {
         fmt::print(stderr, "results: {}\nplots:   analysis/plot_results.py {}\n",
                    ready.directory->results().string(), ready.directory->results().string());
     } else if (code == ExitCode::done) {
-        fmt::print(stderr, "part {} is done; {} of {} records are there\n", options.part, table.succeeded(),
-                   ready.session.workload.records());
+        fmt::print(stderr, "part {} is done; {} of {} records are there\n", options.part,
+                   stored.census.succeeded(), ready.session.workload.records());
     }
     return code;
 }
@@ -226,8 +206,8 @@ ExitCode run(const RunOptions& options, comm::Communicator& comm) {
     }
     ProgressDisplay display(options.json);
     const auto summary =
-        sweep::coordinate(comm, ready->session.workload, ready->units, run_unit, *ready->directory, stop,
-                          scheduler, [&](const auto& progress) { display(progress); });
+        sweep::coordinate(comm, ready->session.workload, std::move(ready->units), run_unit, *ready->directory,
+                          stop, scheduler, [&](const auto& progress) { display(progress); });
     display.finish();
     const ExitCode ended = conclude(*ready, options, summary);
     if (summary.silent_ranks.empty()) return ended;

@@ -13,8 +13,9 @@ namespace {
 std::vector<double> measured_times(const std::string& directory) {
     std::vector<double> times;
     if (directory.empty()) return times;
-    for (const io::Record& record : sweep::RunDirectory::read(directory).load().records)
+    sweep::RunDirectory::read(directory).scan([&](const io::RecordStatus& record, const auto&) {
         if (!record.failed() && record.seconds > 0) times.push_back(record.seconds);
+    });
     if (times.empty()) {
         throw DataError(fmt::format(
             "{}: there are no finished records to take times from. Give a directory of a run.", directory));

@@ -59,6 +59,17 @@ void make_groups_above(hid_t file, const std::string& path, const Place& place) 
     }
 }
 
+template <Hdf5Element T>
+Hdf5Identifier create_dataset(hid_t file, const std::string& path, const std::vector<std::size_t>& shape,
+                              const Place& place) {
+    make_groups_above(file, path, place);
+    // HDF5 would compress only the addresses of texts, not the texts.
+    const Hdf5Identifier properties = dataset_properties(shape, std::same_as<T, std::string> ? 0 : sizeof(T));
+    return own(H5Dcreate2(file, path.c_str(), memory_type<T>().number(), space_of(shape, place).number(),
+                          H5P_DEFAULT, properties.number(), H5P_DEFAULT),
+               H5Dclose, place, Action::write);
+}
+
 struct Dataset {
     Hdf5Identifier dataset, space, type;
 };
@@ -81,16 +92,9 @@ void Hdf5File::write(const std::string& path, std::span<const T> values, std::ve
         throw InternalError(fmt::format("{}: {} values do not fill the shape [{}]", path, values.size(),
                                         fmt::join(shape, ", ")));
     }
-    make_groups_above(file_->number(), path, place);
-    // HDF5 would compress only the addresses of texts, not the texts.
-    const Hdf5Identifier properties = dataset_properties(shape, std::same_as<T, std::string> ? 0 : sizeof(T));
-    const Hdf5Identifier type = memory_type<T>();
-    const Hdf5Identifier space = space_of(shape, place);
-    const Hdf5Identifier dataset =
-        own(H5Dcreate2(file_->number(), path.c_str(), type.number(), space.number(), H5P_DEFAULT,
-                       properties.number(), H5P_DEFAULT),
-            H5Dclose, place, Action::write);
+    const Hdf5Identifier dataset = create_dataset<T>(file_->number(), path, shape, place);
     if (values.empty()) return;
+    const Hdf5Identifier type = memory_type<T>();
     const auto write_from = [&](const void* source) {
         require(H5Dwrite(dataset.number(), type.number(), H5S_ALL, H5S_ALL, H5P_DEFAULT, source), place,
                 Action::write);
@@ -103,6 +107,57 @@ void Hdf5File::write(const std::string& path, std::span<const T> values, std::ve
     } else {
         write_from(values.data());
     }
+    // Closing a data set would be silent about a full disk.
+    if (file_->on_disk) require(H5Dflush(dataset.number()), place, Action::write);
+}
+
+struct Hdf5Rows::Handle {
+    Hdf5Identifier dataset;
+    std::vector<std::size_t> shape;
+    std::filesystem::path file;
+    std::string object;
+    std::size_t next = 0;
+};
+
+Hdf5Rows::Hdf5Rows(std::unique_ptr<Handle> handle) : handle_(std::move(handle)) {}
+Hdf5Rows::~Hdf5Rows() = default;
+Hdf5Rows::Hdf5Rows(Hdf5Rows&&) noexcept = default;
+Hdf5Rows& Hdf5Rows::operator=(Hdf5Rows&&) noexcept = default;
+
+template <Hdf5Element T>
+void Hdf5Rows::append(std::span<const T> row) {
+    const Place place{handle_->file, handle_->object};
+    std::vector<std::size_t> row_shape = handle_->shape;
+    row_shape.at(0) = 1;
+    const std::size_t expected =
+        std::accumulate(row_shape.begin(), row_shape.end(), std::size_t{1}, std::multiplies<>());
+    if (row.size() != expected || handle_->next >= handle_->shape[0]) {
+        throw InternalError(fmt::format("{}: {} values are not row {} of the shape [{}]", handle_->object,
+                                        row.size(), handle_->next, fmt::join(handle_->shape, ", ")));
+    }
+    std::vector<hsize_t> start(row_shape.size());
+    start[0] = handle_->next++;
+    if (row.empty()) return;
+    const std::vector<hsize_t> count(row_shape.begin(), row_shape.end());
+    const Hdf5Identifier memory = space_of(row_shape, place);
+    const Hdf5Identifier target = space_of(handle_->shape, place);
+    require(
+        H5Sselect_hyperslab(target.number(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr),
+        place, Action::write);
+    require(H5Dwrite(handle_->dataset.number(), memory_type<T>().number(), memory.number(), target.number(),
+                     H5P_DEFAULT, row.data()),
+            place, Action::write);
+    // Closing a data set would be silent about a full disk.
+    if (handle_->next == handle_->shape[0])
+        require(H5Dflush(handle_->dataset.number()), place, Action::write);
+}
+
+template <Hdf5Element T>
+Hdf5Rows Hdf5File::create_rows(const std::string& path, const std::vector<std::size_t>& shape) {
+    const Place place{path_, path};
+    Hdf5Identifier dataset = create_dataset<T>(file_->number(), path, shape, place);
+    return Hdf5Rows(
+        std::make_unique<Hdf5Rows::Handle>(Hdf5Rows::Handle{std::move(dataset), shape, path_, path}));
 }
 
 template <Hdf5Element T>
@@ -184,5 +239,17 @@ template std::vector<std::uint32_t> Hdf5File::read(const std::string&) const;
 template std::vector<std::uint64_t> Hdf5File::read(const std::string&) const;
 template std::vector<std::uint8_t> Hdf5File::read(const std::string&) const;
 template std::vector<std::string> Hdf5File::read(const std::string&) const;
+template Hdf5Rows Hdf5File::create_rows<double>(const std::string&, const std::vector<std::size_t>&);
+template void Hdf5Rows::append(std::span<const double>);
+template Hdf5Rows Hdf5File::create_rows<float>(const std::string&, const std::vector<std::size_t>&);
+template void Hdf5Rows::append(std::span<const float>);
+template Hdf5Rows Hdf5File::create_rows<std::int32_t>(const std::string&, const std::vector<std::size_t>&);
+template void Hdf5Rows::append(std::span<const std::int32_t>);
+template Hdf5Rows Hdf5File::create_rows<std::uint32_t>(const std::string&, const std::vector<std::size_t>&);
+template void Hdf5Rows::append(std::span<const std::uint32_t>);
+template Hdf5Rows Hdf5File::create_rows<std::uint64_t>(const std::string&, const std::vector<std::size_t>&);
+template void Hdf5Rows::append(std::span<const std::uint64_t>);
+template Hdf5Rows Hdf5File::create_rows<std::uint8_t>(const std::string&, const std::vector<std::size_t>&);
+template void Hdf5Rows::append(std::span<const std::uint8_t>);
 
 }  // namespace crossweep::io

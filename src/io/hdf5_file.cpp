@@ -1,6 +1,9 @@
 // Opening, closing and the tree of groups. Data sets and attributes have their own sources.
 #include "crossweep/io/hdf5_file.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "hdf5_object.hpp"
@@ -27,6 +30,27 @@ Hdf5Identifier create_in_memory(const Place& place) {
                place, Action::open);
 }
 
+Hdf5Identifier create_on_disk(const Place& place) {
+    // Says better than HDF5 what is wrong with a name.
+    FileDescriptor(place.file, FileDescriptor::Mode::create).close();
+    const Hdf5Identifier access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+    H5Pset_file_locking(access.number(), 0, 1);
+    H5Pset_fclose_degree(access.number(), H5F_CLOSE_STRONG);
+    const Hdf5Identifier creation = ordered_group_properties(H5P_FILE_CREATE);
+    return own(H5Fcreate(place.file.c_str(), H5F_ACC_TRUNC, creation.number(), access.number()), H5Fclose,
+               place, Action::open);
+}
+
+/// Let HDF5 write the rest of a spoilt file to nowhere: it cannot close a file whose last writes fail.
+void write_rest_to_nowhere(hid_t file) {
+    void* descriptor = nullptr;
+    const int nowhere = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (nowhere >= 0 && H5Fget_vfd_handle(file, H5P_DEFAULT, &descriptor) >= 0) {
+        ::dup2(nowhere, *static_cast<int*>(descriptor));
+    }
+    if (nowhere >= 0) ::close(nowhere);
+}
+
 /// Bytes of the file as they belong on the disk.
 std::vector<std::byte> image_of(hid_t file, const Place& place) {
     require(H5Fflush(file, H5F_SCOPE_GLOBAL), place, Action::close);
@@ -44,6 +68,8 @@ Hdf5File::Hdf5File(const std::filesystem::path& path, Mode mode) : path_(path) {
     const Place place{path_, "the file"};
     if (mode == Mode::read) {
         file_ = std::make_unique<Handle>(Handle{open_to_read(place), std::nullopt});
+    } else if (mode == Mode::create_on_disk) {
+        file_ = std::make_unique<Handle>(Handle{create_on_disk(place), std::nullopt, true});
     } else {
         std::optional<FileDescriptor> output(std::in_place, path, FileDescriptor::Mode::create);
         file_ = std::make_unique<Handle>(Handle{create_in_memory(place), std::move(output)});
@@ -68,7 +94,16 @@ Hdf5File& Hdf5File::operator=(Hdf5File&& other) noexcept {
 
 void Hdf5File::close() {
     const std::unique_ptr<Handle> closing = std::move(file_);
-    if (closing == nullptr || !closing->output) return;
+    if (closing == nullptr) return;
+    if (closing->on_disk) {
+        try {
+            require(H5Fflush(closing->number(), H5F_SCOPE_GLOBAL), {path_, "the file"}, Action::close);
+        } catch (const DataError&) {
+            write_rest_to_nowhere(closing->number());
+            throw;
+        }
+    }
+    if (!closing->output) return;
     closing->output->write(image_of(closing->number(), {path_, "the file"}));
     closing->output->close();
 }

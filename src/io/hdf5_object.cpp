@@ -35,6 +35,10 @@ std::string innermost_reason() {
 
 void fail(const Place& place, Action action) {
     const std::string reason = innermost_reason();
+    // What the operating system refused is said as for every other file.
+    constexpr std::string_view mark = "errno = ";
+    if (const std::size_t at = reason.find(mark); at != std::string::npos && action != Action::read)
+        fail_with_errno(place.file, "written", std::atoi(reason.c_str() + at + mark.size()));
     throw DataError(fmt::format("{}: {} cannot be {} (HDF5: {}). {}", place.file.string(), place.object,
                                 name_of(action), reason.empty() ? "no reason given" : reason,
                                 action == Action::write || action == Action::close

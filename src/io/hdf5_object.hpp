@@ -38,7 +38,8 @@ class Hdf5Identifier {
 
 struct Hdf5File::Handle {
     Hdf5Identifier identifier;
-    std::optional<FileDescriptor> output;  ///< where a file being created goes on close
+    std::optional<FileDescriptor> output;  ///< where a file composed in memory goes on close
+    bool on_disk = false;                  ///< being created, and written as it grows
     hid_t number() const { return identifier.number(); }
 };
 

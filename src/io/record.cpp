@@ -116,6 +116,24 @@ std::vector<Record> unpack(std::span<const std::byte> bytes) {
     return records;
 }
 
+RecordStatus status_of(const Record& record) {
+    return {
+        record.key,          record.failure, record.images, record.correct_top1,
+        record.correct_top5, record.seconds, record.path,   static_cast<std::uint32_t>(record.signal.size())};
+}
+
+ContentHash content_hash_of(const Record& record) {
+    constexpr double no_time = 0;
+    std::vector<std::byte> bytes;
+    visit_content(record, no_time, Packer(bytes));
+    return hash_bytes(bytes);
+}
+
+void ContentHasher::add(const ContentHash& of_record) {
+    stream_.add(std::as_bytes(std::span(&of_record.high, 1)));
+    stream_.add(std::as_bytes(std::span(&of_record.low, 1)));
+}
+
 ContentHash content_hash(std::span<const Record> records) {
     struct Entry {
         RecordKey key;
@@ -124,21 +142,11 @@ ContentHash content_hash(std::span<const Record> records) {
     };
     std::vector<Entry> entries;
     entries.reserve(records.size());
-    std::vector<std::byte> bytes;
-    for (const Record& record : records) {
-        constexpr double no_time = 0;
-        bytes.clear();
-        visit_content(record, no_time, Packer(bytes));
-        entries.push_back({record.key, hash_bytes(bytes)});
-    }
+    for (const Record& record : records) entries.push_back({record.key, content_hash_of(record)});
     std::ranges::sort(entries);
-    bytes.clear();
-    Packer packer(bytes);
-    for (const Entry& entry : entries) {
-        packer(entry.content.high);
-        packer(entry.content.low);
-    }
-    return hash_bytes(bytes);
+    ContentHasher hasher;
+    for (const Entry& entry : entries) hasher.add(entry.content);
+    return hasher.digest();
 }
 
 }  // namespace crossweep::io

@@ -122,22 +122,36 @@ void write_columns(Hdf5File& file, std::span<const Record> records) {
     });
 }
 
-std::vector<Record> read_columns(const Hdf5File& file, std::uint32_t version) {
-    std::vector<Record> records(file.shape("/records/trial").at(0));
+/// The records with their columns, and without arrays. `Columns` is Record or RecordStatus.
+template <class Columns>
+std::vector<Columns> read_columns(const Hdf5File& file, std::uint32_t version) {
+    std::vector<Columns> records(file.shape("/records/trial").at(0));
     visit_columns(version, [&](const char* name, auto field) {
         using Element = std::remove_cvref_t<decltype(field(records.front()))>;
         auto column = file.read<Element>(name);
         if (column.size() != records.size()) throw DataError(fmt::format("{} has a length of its own", name));
         for (std::size_t i = 0; i < records.size(); ++i) field(records[i]) = std::move(column[i]);
     });
+    return records;
+}
+
+/// Where the elements of each of `records` begin among `elements`, and where the last one's end.
+std::vector<std::uint64_t> read_bounds(const Hdf5File& file, const char* begins_name, const char* name,
+                                       std::size_t records, std::size_t elements) {
+    auto bounds = file.read<std::uint64_t>(begins_name);
+    bounds.push_back(elements);
+    if (bounds.size() != records + 1 || !std::ranges::is_sorted(bounds)) {
+        throw DataError(fmt::format("{} does not divide {}", begins_name, name));
+    }
+    return bounds;
+}
+
+std::vector<Record> read_records(const Hdf5File& file, std::uint32_t version) {
+    std::vector<Record> records = read_columns<Record>(file, version);
     visit_arrays([&](const char* begins_name, const char* name, auto field) {
         using Element = typename std::remove_cvref_t<decltype(field(records.front()))>::value_type;
         const auto elements = file.read<Element>(name);
-        auto bounds = file.read<std::uint64_t>(begins_name);
-        bounds.push_back(elements.size());
-        if (bounds.size() != records.size() + 1 || !std::ranges::is_sorted(bounds)) {
-            throw DataError(fmt::format("{} does not divide {}", begins_name, name));
-        }
+        const auto bounds = read_bounds(file, begins_name, name, records.size(), elements.size());
         for (std::size_t i = 0; i < records.size(); ++i) {
             field(records[i]).assign(elements.data() + bounds[i], elements.data() + bounds[i + 1]);
         }
@@ -154,6 +168,21 @@ std::uint32_t version_of(const Hdf5File& file, const std::filesystem::path& path
         "{}: the segment has record version {} (this crossweep reads 1 to {}). Read it with the crossweep "
         "that wrote it, or start a new run directory.",
         path.string(), version.empty() ? 0 : version.front(), record_version));
+}
+
+/// Call `read(file, version)` with the segment, once its bytes are found to be those that were written.
+auto read_sealed(const std::filesystem::path& path, auto&& read) {
+    check_seal(path);
+    const Hdf5File file(path, Hdf5File::Mode::read);
+    if (!file.has_attribute("/", "format") || file.text_attribute("/", "format") != format_name) {
+        fail_as_damaged(path, "it is not a crossweep segment");
+    }
+    const std::uint32_t version = version_of(file, path);
+    try {
+        return read(file, version);
+    } catch (const DataError& error) {
+        fail_as_damaged(path, error.what());
+    }
 }
 
 }  // namespace
@@ -183,22 +212,24 @@ void write_segment(const std::filesystem::path& path, std::span<const Record> re
 }
 
 std::vector<Record> read_segment(const std::filesystem::path& path) {
-    check_seal(path);
-    const Hdf5File file(path, Hdf5File::Mode::read);
-    if (!file.has_attribute("/", "format") || file.text_attribute("/", "format") != format_name) {
-        fail_as_damaged(path, "it is not a crossweep segment");
-    }
-    const std::uint32_t version = version_of(file, path);
-    std::vector<Record> records;
-    std::string expected;
-    try {
-        records = read_columns(file, version);
-        expected = file.text_attribute("/", "content_hash");
-    } catch (const DataError& error) {
-        fail_as_damaged(path, error.what());
-    }
-    if (content_hash(records).hex() != expected) fail_as_damaged(path, "its records do not match their hash");
-    return records;
+    return read_sealed(path, [](const Hdf5File& file, std::uint32_t version) {
+        std::vector<Record> records = read_records(file, version);
+        if (content_hash(records).hex() != file.text_attribute("/", "content_hash")) {
+            throw DataError("its records do not match their hash");
+        }
+        return records;
+    });
+}
+
+std::vector<RecordStatus> read_segment_status(const std::filesystem::path& path) {
+    return read_sealed(path, [](const Hdf5File& file, std::uint32_t version) {
+        auto statuses = read_columns<RecordStatus>(file, version);
+        constexpr const char *begins_name = "/records/attention_begin", *name = "/attention/signal";
+        const auto bounds = read_bounds(file, begins_name, name, statuses.size(), file.shape(name).at(0));
+        for (std::size_t i = 0; i < statuses.size(); ++i)
+            statuses[i].layers = static_cast<std::uint32_t>(bounds[i + 1] - bounds[i]);
+        return statuses;
+    });
 }
 
 }  // namespace crossweep::io

@@ -8,9 +8,7 @@
 
 namespace crossweep::sweep {
 
-PlannedTasks::PlannedTasks(std::vector<WorkUnit> units) : units_(std::move(units)) {
-    for (const WorkUnit& unit : units_) points_left_ += unit.points.size();
-}
+PlannedTasks::PlannedTasks(Plan units) : units_(std::move(units)), points_left_(units_.points()) {}
 
 std::size_t PlannedTasks::units_left() const {
     return units_.size() - next_unit_ + (rest_.points.empty() ? 0 : 1);
@@ -19,7 +17,7 @@ std::size_t PlannedTasks::units_left() const {
 std::optional<Task> PlannedTasks::next(std::size_t most_points) {
     if (rest_.points.empty()) {
         if (next_unit_ == units_.size()) return std::nullopt;
-        rest_ = units_[next_unit_++];
+        rest_ = units_.unit(next_unit_++);
     }
     const std::size_t unit = next_unit_ - 1, points = rest_.points.size();
     // Even pieces rather than full ones and a scrap, and no cut for a little.
@@ -46,7 +44,7 @@ PlannedTasks::Answered PlannedTasks::answered(Ticket ticket) {
     return {unit, completes};
 }
 
-Coordinator::Coordinator(comm::Communicator& comm, const Workload& workload, std::vector<WorkUnit> units,
+Coordinator::Coordinator(comm::Communicator& comm, const Workload& workload, Plan units,
                          std::vector<Member> members, std::unique_ptr<LocalWorker> local, RecordSink write,
                          const StopCondition& stop, const SchedulerOptions& options,
                          const ProgressObserver& observe)

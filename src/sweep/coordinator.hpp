@@ -17,7 +17,7 @@ namespace crossweep::sweep {
 /// The units of a plan as tasks, cut into pieces where shares are smaller than units.
 class PlannedTasks final : public TaskSource {
   public:
-    explicit PlannedTasks(std::vector<WorkUnit> units);
+    explicit PlannedTasks(Plan units);
 
     std::size_t units() const { return units_.size(); }
     std::size_t units_left() const override;
@@ -32,7 +32,7 @@ class PlannedTasks final : public TaskSource {
     Answered answered(Ticket ticket);
 
   private:
-    std::vector<WorkUnit> units_;
+    Plan units_;
     std::size_t next_unit_ = 0, points_left_ = 0;
     WorkUnit rest_{TrialId(0), ShardId(0), {}};  ///< what is left of a unit that is being cut, from the front
     Ticket next_ticket_ = 0;
@@ -46,9 +46,9 @@ using RecordSink = std::function<void(std::span<const io::Record>)>;
 class Coordinator {
   public:
     /// All references must outlive the coordinator; `local` may be null.
-    Coordinator(comm::Communicator& comm, const Workload& workload, std::vector<WorkUnit> units,
-                std::vector<Member> members, std::unique_ptr<LocalWorker> local, RecordSink write,
-                const StopCondition& stop, const SchedulerOptions& options, const ProgressObserver& observe);
+    Coordinator(comm::Communicator& comm, const Workload& workload, Plan units, std::vector<Member> members,
+                std::unique_ptr<LocalWorker> local, RecordSink write, const StopCondition& stop,
+                const SchedulerOptions& options, const ProgressObserver& observe);
 
     /// Do what can be done now; false if there was nothing.
     bool step();

@@ -7,6 +7,7 @@
 #include "crossweep/io/atomic_file.hpp"
 #include "crossweep/io/hdf5_file.hpp"
 #include "crossweep/sweep/results.hpp"
+#include "point_stream.hpp"
 
 namespace crossweep::sweep {
 namespace {
@@ -21,26 +22,41 @@ struct Dimension {
 };
 using Dimensions = std::vector<Dimension>;
 
+/// Predictions of images, absent until they are put.
+struct Predictions {
+    std::vector<std::int32_t> predicted;
+    std::vector<float> margin;
+
+    explicit Predictions(std::size_t images) : predicted(images, -1), margin(images, float_nan) {}
+    void put(const io::Record& record, std::size_t first) {
+        std::ranges::copy(record.predicted, predicted.begin() + static_cast<long>(first));
+        std::ranges::copy(record.margin, margin.begin() + static_cast<long>(first));
+    }
+};
+
 class ResultsWriter {
   public:
-    ResultsWriter(io::Hdf5File& file, const StudyDescription& study, const RecordTable& table)
+    ResultsWriter(io::Hdf5File& file, const StudyDescription& study, const Census& census,
+                  const ScratchFolder& folder)
         : file_(file),
           study_(study),
-          table_(table),
-          trials_(table.workload().trials),
-          shards_(table.workload().shards),
-          layers_(count_layers()),
-          paths_(table.paths()) {}
+          census_(census),
+          hasher_(census, folder),
+          trials_(census.workload().trials),
+          shards_(census.workload().shards),
+          layers_(census.layers()) {}
 
-    void write() {
+    ContentHash write(PointStream& points) {
         write_attributes();
         write_dimensions();
         write_points();
         write_paths();
-        write_records();
-        write_predictions();
-        write_attention();
+        write_references(points);
+        write_records(points);
         write_surfaces();
+        const ContentHash content = hasher_.digest();
+        file_.set_attribute("/", "content_hash", content.hex());
+        return content;
     }
 
   private:
@@ -50,6 +66,22 @@ class ResultsWriter {
         std::vector<std::size_t> shape;
         for (const Dimension& dimension : dimensions) shape.push_back(dimension.size);
         file_.write<T>(path, values, shape);
+        describe(path, dimensions, units, long_name);
+    }
+
+    /// A data set that gets its rows later, one for each point.
+    template <class T>
+    io::Hdf5Rows rows(const std::string& path, const Dimensions& dimensions, std::string_view units,
+                      std::string_view long_name) {
+        std::vector<std::size_t> shape;
+        for (const Dimension& dimension : dimensions) shape.push_back(dimension.size);
+        io::Hdf5Rows made = file_.create_rows<T>(path, shape);
+        describe(path, dimensions, units, long_name);
+        return made;
+    }
+
+    void describe(const std::string& path, const Dimensions& dimensions, std::string_view units,
+                  std::string_view long_name) {
         file_.set_attribute(path, "units", units);
         file_.set_attribute(path, "long_name", long_name);
         for (std::size_t d = 0; d < dimensions.size(); ++d) {
@@ -74,33 +106,11 @@ class ResultsWriter {
         return "1";
     }
 
-    std::size_t count_layers() const {
-        std::size_t layers = 0;
-        for_each_record([&](std::size_t, std::size_t, std::size_t, const io::Record& r) {
-            layers = std::max(layers, r.signal.size());
-        });
-        return layers;
-    }
-
-    /// Visit every record of a point that is there, failed ones included.
-    template <class Visit>
-    void for_each_record(Visit&& visit) const {
-        for (std::size_t p = 0; p < study_.points; ++p) {
-            for (std::size_t t = 0; t < table_.workload().trials; ++t) {
-                for (std::size_t s = 0; s < table_.workload().shards; ++s) {
-                    if (const io::Record* record = table_.find(p, t, s)) visit(p, t, s, *record);
-                }
-            }
-        }
-    }
-
     void write_attributes() {
         file_.set_attribute("/", "format", "crossweep results");
         file_.set_attribute("/", "format_version", std::to_string(results_version));
         for (const auto& [name, value] : study_.attributes) file_.set_attribute("/", name, value);
-        file_.set_attribute("/", "content_hash", table_.content_hash().hex());
-        const bool complete = table_.succeeded() == table_.workload().records();
-        file_.set_attribute("/", "complete", complete ? "true" : "false");
+        file_.set_attribute("/", "complete", census_.complete() ? "true" : "false");
         file_.set_attribute("/", "confidence", std::array{study_.confidence});
     }
 
@@ -130,85 +140,141 @@ class ResultsWriter {
     void write_paths() {
         std::vector<std::string> names;
         std::vector<std::uint32_t> records;
-        for (const auto& [name, count] : paths_) {
+        for (const auto& [name, count] : census_.paths()) {
             names.push_back(name);
             records.push_back(static_cast<std::uint32_t>(count));
         }
-        const Dimension path{"/path", paths_.size()};
+        const Dimension path{"/path", names.size()};
         write_dimension(path, "instruction-set path");
         put("/paths/name", names, {path}, "1", "instruction sets that computed records");
         put("/paths/records", records, {path}, "1", "records that they computed, with the references");
     }
 
-    void write_records() {
-        const std::size_t cells = study_.points * trials_ * shards_;
+    void write_references(const PointStream& points) {
+        const std::size_t images = study_.images.size();
+        Predictions predictions(study_.references * images);
+        for (std::size_t r = 0; r < study_.references; ++r) {
+            const PointId point(static_cast<std::uint32_t>(study_.points + r));
+            const PointRecords& records = points.reference(point);
+            hasher_.add(point, records);
+            for (std::size_t s = 0; s < shards_; ++s) {
+                if (const io::Record* record = records.find(0, s))
+                    predictions.put(*record, r * images + s * study_.shard_images);
+            }
+        }
+        put("/reference/class", predictions.predicted, {reference_, image_}, "1", "noise-free prediction");
+        put("/reference/margin", predictions.margin, {reference_, image_}, "1",
+            "noise-free margin of the label");
+    }
+
+    /// The three tables that have a row for each point, a point at a time.
+    void write_records(PointStream& points) {
+        CountRows counts = count_rows();
+        PredictionRows predictions = prediction_rows();
+        AttentionRows attention = attention_rows();
+        points.for_each_point([&](PointId point, const PointRecords& records) {
+            hasher_.add(point, records);
+            write_counts(counts, records);
+            write_predictions(predictions, records);
+            write_attention(attention, records);
+            const std::size_t reference = study_.points + study_.reference_of_point[point.value()];
+            summaries_.push_back(summarise(study_, point.value(), records,
+                                           points.reference(PointId(static_cast<std::uint32_t>(reference)))));
+        });
+    }
+
+    struct CountRows {
+        io::Hdf5Rows images, top1, top5, seconds, failed, path;
+    };
+
+    CountRows count_rows() {
+        const Dimensions by_record{point_, trial_, shard_};
+        return {
+            rows<std::uint32_t>("/records/images", by_record, "1", "images evaluated"),
+            rows<std::uint32_t>("/records/correct_top1", by_record, "1",
+                                "images whose largest logit is the label's"),
+            rows<std::uint32_t>("/records/correct_top5", by_record, "1",
+                                "images whose label is among the five largest logits"),
+            rows<double>("/records/seconds", by_record, "s", "compute time"),
+            rows<std::uint8_t>("/records/failed", by_record, "1", "0 done, 1 failed, 2 not computed yet"),
+            rows<std::int32_t>("/records/path", by_record, "1", "index into /paths, -1 without a result")};
+    }
+
+    void write_counts(CountRows& rows, const PointRecords& records) const {
+        const std::size_t cells = trials_ * shards_;
         std::vector<std::uint32_t> images(cells), top1(cells), top5(cells);
         std::vector<double> seconds(cells);
         std::vector<std::uint8_t> failed(cells, 2);
         std::vector<std::int32_t> path(cells, -1);
-        for_each_record([&](std::size_t p, std::size_t t, std::size_t s, const io::Record& record) {
-            const std::size_t cell = (p * trials_ + t) * shards_ + s;
+        for_each_record(records, [&](std::size_t t, std::size_t s, const io::Record& record) {
+            const std::size_t cell = t * shards_ + s;
             images[cell] = record.images;
             top1[cell] = record.correct_top1;
             top5[cell] = record.correct_top5;
             seconds[cell] = record.seconds;
             failed[cell] = record.failed() ? 1 : 0;
-            const auto place = std::distance(paths_.begin(), paths_.find(record.path));
+            const PathCounts& paths = census_.paths();
+            const auto place = std::distance(paths.begin(), paths.find(record.path));
             if (!record.failed()) path[cell] = static_cast<std::int32_t>(place);
         });
-        const Dimensions by_record{point_, trial_, shard_};
-        put("/records/images", images, by_record, "1", "images evaluated");
-        put("/records/correct_top1", top1, by_record, "1", "images whose largest logit is the label's");
-        put("/records/correct_top5", top5, by_record, "1",
-            "images whose label is among the five largest logits");
-        put("/records/seconds", seconds, by_record, "s", "compute time");
-        put("/records/failed", failed, by_record, "1", "0 done, 1 failed, 2 not computed yet");
-        put("/records/path", path, by_record, "1", "index into /paths, -1 without a result");
+        rows.images.append<std::uint32_t>(images);
+        rows.top1.append<std::uint32_t>(top1);
+        rows.top5.append<std::uint32_t>(top5);
+        rows.seconds.append<double>(seconds);
+        rows.failed.append<std::uint8_t>(failed);
+        rows.path.append<std::int32_t>(path);
     }
 
-    void write_predictions() {
+    struct PredictionRows {
+        io::Hdf5Rows predicted, margin;
+    };
+
+    PredictionRows prediction_rows() {
+        const Dimensions by_image{point_, trial_, image_};
+        return {
+            rows<std::int32_t>("/predictions/class", by_image, "1", "class with the largest logit"),
+            rows<float>("/predictions/margin", by_image, "1", "logit of the label minus the largest other")};
+    }
+
+    void write_predictions(PredictionRows& rows, const PointRecords& records) const {
         const std::size_t images = study_.images.size();
-        std::vector<std::int32_t> predicted(study_.points * trials_ * images, -1);
-        std::vector<float> margin(predicted.size(), float_nan);
-        for_each_record([&](std::size_t p, std::size_t t, std::size_t s, const io::Record& record) {
-            const std::size_t first = (p * trials_ + t) * images + s * study_.shard_images;
-            std::copy(record.predicted.begin(), record.predicted.end(),
-                      predicted.begin() + static_cast<long>(first));
-            std::copy(record.margin.begin(), record.margin.end(), margin.begin() + static_cast<long>(first));
+        Predictions predictions(trials_ * images);
+        for_each_record(records, [&](std::size_t t, std::size_t s, const io::Record& record) {
+            predictions.put(record, t * images + s * study_.shard_images);
         });
-        put("/predictions/class", predicted, {point_, trial_, image_}, "1", "class with the largest logit");
-        put("/predictions/margin", margin, {point_, trial_, image_}, "1",
-            "logit of the label minus the largest other");
-        write_references();
+        rows.predicted.append<std::int32_t>(predictions.predicted);
+        rows.margin.append<float>(predictions.margin);
     }
 
-    void write_references() {
-        const std::size_t images = study_.images.size();
-        std::vector<std::int32_t> predicted(study_.references * images, -1);
-        std::vector<float> margin(predicted.size(), float_nan);
-        for (std::size_t r = 0; r < study_.references; ++r) {
-            for (std::size_t s = 0; s < shards_; ++s) {
-                const io::Record* record = table_.find(study_.points + r, 0, s);
-                if (record == nullptr) continue;
-                const auto first = static_cast<long>(r * images + s * study_.shard_images);
-                std::copy(record->predicted.begin(), record->predicted.end(), predicted.begin() + first);
-                std::copy(record->margin.begin(), record->margin.end(), margin.begin() + first);
+    struct AttentionRows {
+        io::Hdf5Rows signal, noise;
+    };
+
+    AttentionRows attention_rows() {
+        const Dimensions by_layer{point_, trial_, layer_};
+        return {rows<double>("/attention/signal", by_layer, "1", "sum of A^2 over images"),
+                rows<double>("/attention/noise", by_layer, "1", "sum of (A - A')^2 over images")};
+    }
+
+    void write_attention(AttentionRows& rows, const PointRecords& records) const {
+        std::vector<double> signal(trials_ * layers_), noise(signal.size());
+        for_each_record(records, [&](std::size_t t, std::size_t, const io::Record& record) {
+            for (std::size_t layer = 0; layer < record.signal.size(); ++layer) {
+                signal[t * layers_ + layer] += record.signal[layer];
+                noise[t * layers_ + layer] += record.noise[layer];
+            }
+        });
+        rows.signal.append<double>(signal);
+        rows.noise.append<double>(noise);
+    }
+
+    /// Visit the records that are there, failed ones included.
+    static void for_each_record(const PointRecords& records, auto&& visit) {
+        for (std::size_t t = 0; t < records.trials(); ++t) {
+            for (std::size_t s = 0; s < records.shards(); ++s) {
+                if (const io::Record* record = records.find(t, s)) visit(t, s, *record);
             }
         }
-        put("/reference/class", predicted, {reference_, image_}, "1", "noise-free prediction");
-        put("/reference/margin", margin, {reference_, image_}, "1", "noise-free margin of the label");
-    }
-
-    void write_attention() {
-        std::vector<double> signal(study_.points * trials_ * layers_), noise(signal.size());
-        for_each_record([&](std::size_t p, std::size_t t, std::size_t, const io::Record& record) {
-            for (std::size_t layer = 0; layer < record.signal.size(); ++layer) {
-                signal[(p * trials_ + t) * layers_ + layer] += record.signal[layer];
-                noise[(p * trials_ + t) * layers_ + layer] += record.noise[layer];
-            }
-        });
-        put("/attention/signal", signal, {point_, trial_, layer_}, "1", "sum of A^2 over images");
-        put("/attention/noise", noise, {point_, trial_, layer_}, "1", "sum of (A - A')^2 over images");
     }
 
     void write_surfaces() {
@@ -229,11 +295,10 @@ class ResultsWriter {
             "bound of the interval");
         write_dimension(layer, "encoder block");
 
-        const auto summaries = summarise(study_, table_);
         const auto put_estimates = [&](const std::string& name, auto&& get, std::string_view units,
                                        std::string_view long_name) {
             std::vector<double> values;
-            for (const PointSummary& summary : summaries) {
+            for (const PointSummary& summary : summaries_) {
                 const Estimate& e = get(summary);
                 values.insert(values.end(), {e.low, e.best, e.high});
             }
@@ -259,7 +324,7 @@ class ResultsWriter {
             "mean over layers of the attention SNR; interval over trials");
 
         std::vector<double> by_layer;
-        for (const PointSummary& summary : summaries) {
+        for (const PointSummary& summary : summaries_) {
             for (std::size_t l = 0; l < layers_; ++l) {
                 by_layer.push_back(l < summary.snr_layer_dB.size() ? summary.snr_layer_dB[l] : double_nan);
             }
@@ -271,9 +336,10 @@ class ResultsWriter {
 
     io::Hdf5File& file_;
     const StudyDescription& study_;
-    const RecordTable& table_;
+    const Census& census_;
+    StudyHasher hasher_;
     std::size_t trials_, shards_, layers_;
-    PathCounts paths_;
+    std::vector<PointSummary> summaries_;
     Dimension point_{"/point", study_.points}, trial_{"/trial", trials_}, shard_{"/shard", shards_};
     Dimension image_{"/image", study_.images.size()}, layer_{"/layer", layers_};
     Dimension reference_{"/reference_index", study_.references};
@@ -281,13 +347,17 @@ class ResultsWriter {
 
 }  // namespace
 
-void write_results(const std::filesystem::path& path, const StudyDescription& study,
-                   const RecordTable& table) {
+ContentHash write_results(const std::filesystem::path& path, const StudyDescription& study,
+                          const Census& census, const RecordSource& records, std::size_t memory_bytes) {
+    ContentHash content;
     io::write_atomically(path, [&](const std::filesystem::path& temporary) {
-        io::Hdf5File file(temporary, io::Hdf5File::Mode::create);
-        ResultsWriter(file, study, table).write();
+        const ScratchFolder folder(path.parent_path() / "merge.tmp");
+        io::Hdf5File file(temporary, io::Hdf5File::Mode::create_on_disk);
+        PointStream points(census, records, memory_bytes, folder);
+        content = ResultsWriter(file, study, census, folder).write(points);
         file.close();
     });
+    return content;
 }
 
 }  // namespace crossweep::sweep

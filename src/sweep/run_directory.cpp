@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 #include <utility>
 
 #include "crossweep/core/error.hpp"
@@ -45,7 +44,11 @@ std::size_t next_number(const std::vector<fs::path>& segments, Part part) {
 std::optional<DirectoryLock> lock_file(const fs::path& file, int operation) {
     const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     DirectoryLock lock(descriptor);
-    if (descriptor >= 0 && flock(descriptor, operation) == 0) return lock;
+    int failed = -1;
+    // A signal that asks the run to stop may come while it waits for another process.
+    while (descriptor >= 0 && (failed = flock(descriptor, operation)) != 0 && errno == EINTR) {
+    }
+    if (failed == 0) return lock;
     if (descriptor >= 0 && errno == EWOULDBLOCK) return std::nullopt;
     throw DataError(fmt::format("{}: the lock cannot be taken ({}). Check the rights of the run directory.",
                                 file.string(), std::strerror(errno)));
@@ -118,8 +121,12 @@ DirectoryLock::~DirectoryLock() {
 }
 
 void RunDirectory::exclusively(const std::function<void()>& action) const {
-    const auto lock = lock_file(path_ / "directory.lock", LOCK_EX);
+    const DirectoryLock alone = lock("directory.lock");
     action();
+}
+
+DirectoryLock RunDirectory::lock(const std::string& name) const {
+    return *lock_file(path_ / name, LOCK_EX);
 }
 
 std::optional<DirectoryLock> RunDirectory::try_lock(const std::string& name) const {
@@ -161,31 +168,23 @@ void RunDirectory::append(std::span<const io::Record> records) {
     });
 }
 
-RunDirectory::Contents RunDirectory::load() const {
-    Contents contents;
-    std::map<io::RecordKey, io::Record> by_key;
+RunDirectory::Segments RunDirectory::scan(const VisitStatus& visit) const {
+    Segments found;
     for (const fs::path& segment : segments()) {
-        ++contents.segments;
         try {
-            for (io::Record& record : io::read_segment(segment)) {
-                const auto [place, is_new] = by_key.try_emplace(record.key, record);
-                if (!is_new && place->second.failed()) place->second = std::move(record);
-            }
+            for (const io::RecordStatus& record : io::read_segment_status(segment)) visit(record, segment);
+            found.whole.push_back(segment);
         } catch (const DataError& error) {
-            contents.damaged.emplace_back(error.what());
+            found.damaged.emplace_back(error.what());
         }
     }
-    contents.records.reserve(by_key.size());
-    for (auto& [key, record] : by_key) contents.records.push_back(std::move(record));
-    return contents;
+    return found;
 }
 
-DoneRecords done_records(std::span<const io::Record> records) {
-    DoneRecords done;
-    for (const io::Record& record : records) {
-        if (!record.failed()) done.insert(record.key);
+void read_records(std::span<const fs::path> segments, const std::function<void(io::Record&&)>& visit) {
+    for (const fs::path& segment : segments) {
+        for (io::Record& record : io::read_segment(segment)) visit(std::move(record));
     }
-    return done;
 }
 
 }  // namespace crossweep::sweep

@@ -19,9 +19,9 @@ void run_to_the_end(auto& process) {
 
 }  // namespace
 
-RunSummary coordinate(comm::Communicator& comm, const Workload& workload, std::vector<WorkUnit> units,
-                      const RunUnit& run, RunDirectory& directory, const StopCondition& stop,
-                      const SchedulerOptions& options, const ProgressObserver& observe) {
+RunSummary coordinate(comm::Communicator& comm, const Workload& workload, Plan units, const RunUnit& run,
+                      RunDirectory& directory, const StopCondition& stop, const SchedulerOptions& options,
+                      const ProgressObserver& observe) {
     std::unique_ptr<LocalWorker> local;
     if (comm.size() <= options.most_computing_ranks) local = std::make_unique<WorkerThread>(run);
     const RecordSink write = [&](std::span<const io::Record> records) { directory.append(records); };

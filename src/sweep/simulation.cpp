@@ -157,17 +157,18 @@ class ImitatedRank {
     bool leaving_ = false, has_left_ = false;
 };
 
-/// Points such that every unit is of one group, and trials and shards enough for all units.
-std::vector<WorkUnit> plan_of(const SimulationParams& params) {
-    std::vector<PointId> points;
-    for (std::uint32_t point = 0; point < params.points_per_unit; ++point) points.emplace_back(point);
-    std::vector<WorkUnit> units;
-    units.reserve(params.units);
-    for (std::size_t unit = 0; unit < params.units; ++unit) {
-        units.push_back({TrialId(static_cast<std::uint32_t>(unit / 1000)),
-                         ShardId(static_cast<std::uint32_t>(unit % 1000)), points});
+/// As many shards of every trial as give all units, with points of one group.
+Workload workload_of(const SimulationParams& params) {
+    Workload workload;
+    for (std::uint32_t point = 0; point < params.points_per_unit; ++point) {
+        workload.point_keys.push_back({point, 1});
+        workload.group.push_back(0);
+        workload.is_reference.push_back(false);
     }
-    return units;
+    workload.points_per_unit = params.points_per_unit;
+    workload.shards = params.units < 1000 ? params.units : 1000;
+    workload.trials = (params.units + workload.shards - 1) / workload.shards;
+    return workload;
 }
 
 class Simulation {
@@ -176,14 +177,13 @@ class Simulation {
         : params_(params),
           network_(params.ranks, params.network),
           times_(params),
-          hierarchy_(params.ranks, params.scheduler) {
-        for (std::uint32_t point = 0; point < params.points_per_unit; ++point)
-            workload_.point_keys.push_back({point, 1});
+          hierarchy_(params.ranks, params.scheduler),
+          workload_(workload_of(params)) {
         std::unique_ptr<LocalWorker> local;
         if (params.ranks <= params.scheduler.most_computing_ranks)
             local = std::make_unique<ImitatedWorker>(stage_, 0);
         coordinator_ = std::make_unique<Coordinator>(
-            network_.rank(0), workload_, plan_of(params), hierarchy_.members_of(0), std::move(local),
+            network_.rank(0), workload_, plan_units(workload_), hierarchy_.members_of(0), std::move(local),
             [this](std::span<const io::Record> records) { write(records); }, stop_, params_.scheduler,
             observe_);
         const auto ranks = static_cast<std::size_t>(params.ranks);

@@ -16,29 +16,27 @@ struct Rectangle {
     std::vector<std::size_t> trials, shards;
 };
 
-bool is_there(const RecordTable& table, std::size_t point, std::size_t trial, std::size_t shard) {
-    const io::Record* record = table.find(point, trial, shard);
+bool is_there(const PointRecords& records, std::size_t trial, std::size_t shard) {
+    const io::Record* record = records.find(trial, shard);
     return record != nullptr && !record->failed();
 }
 
 /// Of a study under way, the trials that have most shards, and the shards that all of these have.
-Rectangle complete_rectangle(const RecordTable& table, std::size_t point) {
-    const Workload& workload = table.workload();
-    std::vector<std::size_t> count(workload.trials);
-    for (std::size_t t = 0; t < workload.trials; ++t) {
-        for (std::size_t s = 0; s < workload.shards; ++s) count[t] += is_there(table, point, t, s) ? 1 : 0;
+Rectangle complete_rectangle(const PointRecords& records) {
+    std::vector<std::size_t> count(records.trials());
+    for (std::size_t t = 0; t < records.trials(); ++t) {
+        for (std::size_t s = 0; s < records.shards(); ++s) count[t] += is_there(records, t, s) ? 1 : 0;
     }
-    const std::size_t most = *std::max_element(count.begin(), count.end());
+    const std::size_t most = count.empty() ? 0 : *std::max_element(count.begin(), count.end());
     Rectangle rectangle;
     if (most == 0) return rectangle;
-    for (std::size_t t = 0; t < workload.trials; ++t) {
+    for (std::size_t t = 0; t < records.trials(); ++t) {
         if (count[t] == most) rectangle.trials.push_back(t);
     }
     const auto have = [&](const std::vector<std::size_t>& trials) {
         std::vector<std::size_t> shards;
-        for (std::size_t s = 0; s < workload.shards; ++s) {
-            if (std::all_of(trials.begin(), trials.end(),
-                            [&](auto t) { return is_there(table, point, t, s); })) {
+        for (std::size_t s = 0; s < records.shards(); ++s) {
+            if (std::all_of(trials.begin(), trials.end(), [&](auto t) { return is_there(records, t, s); })) {
                 shards.push_back(s);
             }
         }
@@ -61,25 +59,25 @@ Estimate clamp_to_fraction(Estimate e) {
 
 class Summariser {
   public:
-    Summariser(const StudyDescription& study, const RecordTable& table) : study_(study), table_(table) {}
+    Summariser(const StudyDescription& study, const PointRecords& records, const PointRecords& reference)
+        : study_(study), records_(records), reference_(reference) {}
 
     PointSummary summarise(std::size_t point) const {
-        const Rectangle rectangle = complete_rectangle(table_, point);
+        const Rectangle rectangle = complete_rectangle(records_);
         PointSummary summary;
         summary.trials = rectangle.trials.size();
         if (rectangle.trials.empty()) {
             const Estimate none{nan, nan, nan};
             return {0, 0, {none, none}, none, {none, none}, none, {}};
         }
-        const std::size_t reference = study_.points + study_.reference_of_point[point];
         std::vector<float> correct, drop;
         std::vector<double> top5;
         bool has_reference = true;
         for (const std::size_t trial : rectangle.trials) {
             double correct_top5 = 0, images = 0;
             for (const std::size_t shard : rectangle.shards) {
-                const io::Record& record = *table_.find(point, trial, shard);
-                const io::Record* clean = table_.find(reference, 0, shard);
+                const io::Record& record = *records_.find(trial, shard);
+                const io::Record* clean = reference_.find(0, shard);
                 has_reference = has_reference && clean != nullptr && !clean->failed();
                 const std::size_t first = shard * study_.shard_images;
                 for (std::size_t i = 0; i < record.images; ++i) {
@@ -103,22 +101,21 @@ class Summariser {
                                     ? two_way_interval(drop, summary.trials, summary.images,
                                                        study_.chip_noise[point], study_.confidence)
                                     : two_way_interval({}, 0, 0, study_.chip_noise[point], study_.confidence);
-        add_snr(point, rectangle, summary);
+        add_snr(rectangle, summary);
         return summary;
     }
 
   private:
-    void add_snr(std::size_t point, const Rectangle& rectangle, PointSummary& summary) const {
-        const std::size_t layers =
-            table_.find(point, rectangle.trials[0], rectangle.shards[0])->signal.size();
+    void add_snr(const Rectangle& rectangle, PointSummary& summary) const {
+        const std::size_t layers = records_.find(rectangle.trials[0], rectangle.shards[0])->signal.size();
         std::vector<double> all_signal(layers), all_noise(layers), mean_of_trial;
         for (const std::size_t trial : rectangle.trials) {
             double sum_dB = 0;
             for (std::size_t layer = 0; layer < layers; ++layer) {
                 double signal = 0, noise = 0;
                 for (const std::size_t shard : rectangle.shards) {
-                    signal += table_.find(point, trial, shard)->signal[layer];
-                    noise += table_.find(point, trial, shard)->noise[layer];
+                    signal += records_.find(trial, shard)->signal[layer];
+                    noise += records_.find(trial, shard)->noise[layer];
                 }
                 sum_dB += decibel(signal, noise);
                 all_signal[layer] += signal;
@@ -133,17 +130,19 @@ class Summariser {
     }
 
     const StudyDescription& study_;
-    const RecordTable& table_;
+    const PointRecords &records_, &reference_;
 };
 
 }  // namespace
 
-std::vector<PointSummary> summarise(const StudyDescription& study, const RecordTable& table) {
-    std::vector<PointSummary> summaries;
-    const Summariser summariser(study, table);
-    for (std::size_t point = 0; point < study.points; ++point)
-        summaries.push_back(summariser.summarise(point));
-    return summaries;
+void PointRecords::put(const io::Record& record) {
+    const io::Record*& held = table_[record.key.trial * shards_ + record.key.shard];
+    if (held == nullptr || held->failed()) held = &record;
+}
+
+PointSummary summarise(const StudyDescription& study, std::size_t point, const PointRecords& records,
+                       const PointRecords& reference) {
+    return Summariser(study, records, reference).summarise(point);
 }
 
 }  // namespace crossweep::sweep

@@ -11,6 +11,7 @@ import pytest
 
 import compare_with_pytorch
 import cost_as_work_grows
+import large_study
 from cost_as_work_grows import Cost, Growth, Series
 from synthetic_study import Work, write_study
 
@@ -86,6 +87,30 @@ def test_a_run_that_fails_exits_4_with_its_message(tmp_path, capsys):
     assert cost_as_work_grows.main(["--quick", "--out", str(tmp_path), "--program", str(program)]) == 4
     error = capsys.readouterr().err
     assert "exited 5: no room" in error and not list(tmp_path.glob("*.png"))
+
+
+# ---- large studies ----------------------------------------------------------------------------------------------
+
+FILL = PROGRAM.parent / "synthetic_segments"
+
+
+@needs_program
+@pytest.mark.skipif(not FILL.is_file(), reason="no synthetic_segments beside the program")
+def test_a_small_large_study_prints_every_measurement_and_leaves_nothing(tmp_path):
+    done = subprocess.run([sys.executable, large_study.__file__, "--units", "200", "--segments", "3", "--plan", "8000",
+                           "--out", tmp_path, "--program", PROGRAM], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for words in ("200 finished units in 3 segments", "status", "resume until", "merge --partial", "plan of 8000 units"):
+        assert words in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_large_study_whose_program_fails_exits_4_with_its_message(tmp_path, capsys):
+    program = stub(tmp_path, "echo 'no room' >&2; exit 5")
+    program.rename(tmp_path / "synthetic_segments")
+    program = stub(tmp_path, "exit 0")
+    assert large_study.main(["--units", "200", "--out", str(tmp_path / "out"), "--program", str(program)]) == 4
+    assert "exited 5: no room" in capsys.readouterr().err
 
 
 # ---- comparison with PyTorch ------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 
 #include <set>
 #include <unordered_set>
+#include <vector>
 
 #include "crossweep/core/build_info.hpp"
 #include "crossweep/core/error.hpp"
@@ -78,6 +79,19 @@ TEST(BuildInfo, tells_what_a_result_file_needs) {
     }
     EXPECT_EQ(names, (std::set<std::string>{"version", "git_commit", "compiler", "build_type",
                                             "instruction_set", "integer_kernels", "host"}));
+}
+
+TEST(HashStream, gives_the_hash_of_all_its_pieces_together) {
+    std::vector<std::byte> bytes(3000);
+    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * i);
+    const std::span all(bytes);
+    for (const std::size_t cut : {0U, 1U, 16U, 300U, 3000U}) {
+        HashStream stream;
+        stream.add(all.first(cut));
+        stream.add(all.subspan(cut));
+        EXPECT_EQ(stream.digest(), hash_bytes(all)) << cut;
+    }
+    EXPECT_EQ(HashStream().digest(), hash_bytes({}));
 }
 
 }  // namespace

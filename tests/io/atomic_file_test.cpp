@@ -1,5 +1,10 @@
 #include "crossweep/io/atomic_file.hpp"
 
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <array>
 #include <random>
 
 #include "crossweep/io/hdf5_file.hpp"
@@ -10,6 +15,7 @@ namespace crossweep::io {
 namespace {
 
 using testing::HasSubstr;
+using testing::StartsWith;
 
 std::size_t files_in(const std::filesystem::path& folder) {
     return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
@@ -101,6 +107,63 @@ TEST(AtomicFile, small_disk_keeps_what_it_has_and_takes_more_once_there_is_room)
     std::filesystem::remove(path);
     write_segment(path, records);
     EXPECT_TRUE(read_segment(path).empty());
+}
+
+/// The program may write files of so many bytes only, for as long as this lives: as if the disk were full.
+class SmallDisk {
+  public:
+    explicit SmallDisk(rlim_t bytes) {
+        ::getrlimit(RLIMIT_FSIZE, &before_);
+        const rlimit small{bytes, before_.rlim_max};
+        ::setrlimit(RLIMIT_FSIZE, &small);
+        handler_ = ::signal(SIGXFSZ, SIG_IGN);
+    }
+    ~SmallDisk() {
+        ::setrlimit(RLIMIT_FSIZE, &before_);
+        ::signal(SIGXFSZ, handler_);
+    }
+    SmallDisk(const SmallDisk&) = delete;
+    SmallDisk& operator=(const SmallDisk&) = delete;
+
+  private:
+    rlimit before_{};
+    sighandler_t handler_{};
+};
+
+/// About 600 kB: data sets in one piece, in a chunk and of texts.
+void write_on_disk(const std::filesystem::path& path) {
+    Hdf5File file(path, Hdf5File::Mode::create_on_disk);
+    file.write<double>("/small", std::vector<double>(1000, 1.5));
+    file.write<std::string>("/text", std::vector<std::string>(100, "some words"));
+    Hdf5Rows rows = file.create_rows<std::uint32_t>("/rows", {40, 3000});
+    Hdf5Rows small = file.create_rows<float>("/small_rows", {40, 2});
+    std::vector<std::uint32_t> row(3000);
+    std::minstd_rand random;
+    for (int r = 0; r < 40; ++r) {
+        std::ranges::generate(row, random);
+        rows.append<std::uint32_t>(row);
+        small.append<float>(std::array{1.0F, 2.0F});
+    }
+    file.set_attribute("/", "last", "words");
+    file.close();
+}
+
+TEST(AtomicFile, hdf5_file_that_outgrows_the_disk_while_it_is_written_is_one_error_and_the_program_lives_on) {
+    const TemporaryFolder folder;
+    write_on_disk(folder / "whole.h5");
+    const auto size = std::filesystem::file_size(folder / "whole.h5");
+    std::filesystem::remove(folder / "whole.h5");
+    for (std::size_t bytes = 0; bytes < size; bytes += bytes < 20000 ? 1111 : 33333) {
+        const SmallDisk disk(bytes);
+        const std::string message = data_error_of([&] { write_atomically(folder / "a.h5", write_on_disk); });
+        ASSERT_THAT(message, StartsWith((folder / "a.h5.tmp").string() + ": cannot be written (")) << bytes;
+        ASSERT_TRUE(std::filesystem::is_empty(folder.path())) << bytes;
+    }
+    // HDF5 still works after all that.
+    Hdf5File file(folder / "b.h5", Hdf5File::Mode::create_on_disk);
+    file.write<double>("/values", std::vector<double>(10));
+    file.close();
+    EXPECT_EQ(Hdf5File(folder / "b.h5", Hdf5File::Mode::read).read<double>("/values").size(), 10);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include "crossweep/core/error.hpp"
 #include "crossweep/io/atomic_file.hpp"
 #include "io/temporary_folder.hpp"
 
@@ -191,6 +192,35 @@ TEST_F(Hdf5Files, what_is_no_hdf5_file_is_refused) {
 TEST_F(Hdf5Files, shape_must_hold_the_values) {
     Hdf5File file = create();
     EXPECT_THROW(file.write<double>("/a", numbers_, {2, 2}), InternalError);
+}
+
+TEST(Hdf5Rows, give_the_data_set_that_is_written_at_once) {
+    const TemporaryFolder folder;
+    for (const std::size_t columns : {0U, 3U, 1000U, 400000U}) {  // 400000 are more than a chunk
+        const std::size_t rows = 7;
+        std::vector<std::int32_t> values(rows * columns);
+        for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<std::int32_t>(i);
+        {
+            Hdf5File file(folder / "a.h5", Hdf5File::Mode::create_on_disk);
+            file.write<std::int32_t>("/group/whole", values, {rows, columns});
+            Hdf5Rows written = file.create_rows<std::int32_t>("/group/rows", {rows, columns});
+            for (std::size_t row = 0; row < rows; ++row)
+                written.append<std::int32_t>(std::span(values).subspan(row * columns, columns));
+            EXPECT_THROW(written.append<std::int32_t>(std::span(values).first(columns)), InternalError);
+        }
+        const Hdf5File file(folder / "a.h5", Hdf5File::Mode::read);
+        EXPECT_EQ(file.shape("/group/rows"), file.shape("/group/whole"));
+        EXPECT_EQ(file.read<std::int32_t>("/group/rows"), values);
+        EXPECT_EQ(file.contiguous_offset("/group/rows").has_value(),
+                  file.contiguous_offset("/group/whole").has_value());
+    }
+}
+
+TEST(Hdf5Rows, of_another_length_are_refused) {
+    const TemporaryFolder folder;
+    Hdf5File file(folder / "a.h5", Hdf5File::Mode::create);
+    Hdf5Rows rows = file.create_rows<float>("/rows", {2, 3});
+    EXPECT_THROW(rows.append<float>(std::vector<float>(2)), InternalError);
 }
 
 }  // namespace

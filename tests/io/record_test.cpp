@@ -94,5 +94,13 @@ TEST(Record, content_hash_stays_what_it_was_in_version_1) {
     EXPECT_EQ(content_hash(sample_records()).hex(), "c623a55a1e91ead62906d74510901da5");
 }
 
+TEST(Record, hashes_one_by_one_in_the_order_of_keys_give_the_hash_of_all) {
+    auto records = sample_records();
+    std::ranges::sort(records, {}, &Record::key);
+    ContentHasher hasher;
+    for (const Record& record : records) hasher.add(content_hash_of(record));
+    EXPECT_EQ(hasher.digest(), content_hash(sample_records()));
+}
+
 }  // namespace
 }  // namespace crossweep::io

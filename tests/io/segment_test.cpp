@@ -200,5 +200,36 @@ TEST_F(Segment, failed_write_keeps_the_older_segment) {
     expect_equal(read_segment(path_), sample_records());
 }
 
+TEST_F(Segment, status_is_that_of_the_whole_records) {
+    for (const char* version : {"1", "2"}) {
+        const std::filesystem::path stored =
+            fmt::format("{}/tests/io/stored/segment_version_{}.h5", CROSSWEEP_SOURCE_DIR, version);
+        const auto records = read_segment(stored);
+        const auto statuses = read_segment_status(stored);
+        ASSERT_EQ(statuses.size(), records.size());
+        for (std::size_t i = 0; i < records.size(); ++i) {
+            EXPECT_EQ(statuses[i].key, records[i].key);
+            EXPECT_EQ(statuses[i].failure, records[i].failure);
+            EXPECT_EQ(statuses[i].images, records[i].images);
+            EXPECT_EQ(statuses[i].correct_top1, records[i].correct_top1);
+            EXPECT_EQ(statuses[i].seconds, records[i].seconds);
+            EXPECT_EQ(statuses[i].path, records[i].path);
+            EXPECT_EQ(statuses[i].layers, records[i].signal.size());
+        }
+    }
+}
+
+TEST_F(Segment, status_of_changed_bytes_is_refused_as_records_are) {
+    write_segment(path_, sample_records());
+    std::string changed = read_text(path_);
+    const std::size_t in_an_array = changed.find(std::string("\x07\0\0\0\0\0\0\0\xe7\x03\0\0", 12));
+    ASSERT_NE(in_an_array, std::string::npos);
+    changed[in_an_array] = 6;
+    write_file(path_, changed);
+    const std::string message = data_error_of([&] { read_segment_status(path_); });
+    EXPECT_EQ(message, data_error_of([&] { read_segment(path_); }));
+    EXPECT_THAT(message, HasSubstr("its bytes are not those that were written"));
+}
+
 }  // namespace
 }  // namespace crossweep::io

@@ -2,9 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "crossweep/core/noise_stream.hpp"
+#include "crossweep/sweep/census.hpp"
 #include "crossweep/sweep/plan.hpp"
 #include "crossweep/sweep/results.hpp"
 #include "crossweep/sweep/scheduler.hpp"
@@ -52,10 +57,16 @@ inline std::vector<io::Record> toss_unit(const WorkUnit& unit) {
     return records;
 }
 
-/// The records of `units` as a scheduler must give them, made here and now.
-inline std::vector<io::Record> records_of(const Workload& workload, const std::vector<WorkUnit>& units) {
+inline std::vector<WorkUnit> units_of(const Plan& plan) {
+    std::vector<WorkUnit> units;
+    for (std::size_t i = 0; i < plan.size(); ++i) units.push_back(plan.unit(i));
+    return units;
+}
+
+/// The records of a plan as a scheduler must give them, made here and now.
+inline std::vector<io::Record> records_of(const Workload& workload, const Plan& plan) {
     std::vector<io::Record> all;
-    for (const WorkUnit& unit : units) {
+    for (const WorkUnit& unit : units_of(plan)) {
         auto records = toss_unit(unit);
         for (std::size_t i = 0; i < records.size(); ++i) {
             records[i].key = workload.key(unit, i);
@@ -68,6 +79,38 @@ inline std::vector<io::Record> records_of(const Workload& workload, const std::v
 /// Content hash of the finished study.
 inline ContentHash expected_hash(const Workload& workload) {
     return io::content_hash(records_of(workload, plan_units(workload)));
+}
+
+inline Census census_of(const Workload& workload, std::span<const io::Record> records) {
+    Census census(workload);
+    for (const io::Record& record : records) census.add(io::status_of(record));
+    return census;
+}
+
+/// Gives `records`, as often as it is asked; they have to live as long.
+inline RecordSource source_of(std::span<const io::Record> records) {
+    return [records](const auto& visit) {
+        for (const io::Record& record : records) visit(io::Record(record));
+    };
+}
+
+/// All that is in a run directory.
+struct Contents {
+    std::vector<io::Record> records;  ///< one of each key: a success if there is one
+    std::vector<std::string> damaged;
+    std::size_t segments = 0;
+};
+
+inline Contents load(const RunDirectory& directory) {
+    const auto segments = directory.scan([](const auto&, const auto&) {});
+    std::map<io::RecordKey, io::Record> by_key;
+    read_records(segments.whole, [&](io::Record&& record) {
+        const auto [place, is_new] = by_key.try_emplace(record.key, record);
+        if (!is_new && place->second.failed()) place->second = std::move(record);
+    });
+    Contents contents{{}, segments.damaged, segments.count()};
+    for (auto& [key, record] : by_key) contents.records.push_back(std::move(record));
+    return contents;
 }
 
 }  // namespace crossweep::sweep

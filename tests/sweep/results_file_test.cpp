@@ -2,8 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <set>
 
+#include "crossweep/core/error.hpp"
+#include "crossweep/io/atomic_file.hpp"
 #include "crossweep/io/hdf5_file.hpp"
 #include "crossweep/sweep/results.hpp"
 #include "io/temporary_folder.hpp"
@@ -54,7 +58,7 @@ Workload six_points() {
 class ResultsFile : public testing::Test {
   protected:
     Hdf5File write(const std::vector<io::Record>& records) {
-        write_results(path_, study_, RecordTable(workload_, records));
+        write_results(path_, study_, census_of(workload_, records), source_of(records));
         return {path_, Hdf5File::Mode::read};
     }
 
@@ -174,10 +178,16 @@ TEST_F(ResultsFile, holds_each_record_at_its_place) {
 
 TEST_F(ResultsFile, surfaces_hold_the_summaries_in_the_order_of_the_points) {
     const Hdf5File file = write(records_);
-    const auto summaries = summarise(study_, RecordTable(workload_, records_));
     const auto accuracy = file.read<double>("/surfaces/top1_accuracy");
     for (std::size_t point = 0; point < 6; ++point) {
-        const Estimate& expected = summaries[point].top1_accuracy.this_data_set;
+        PointRecords records(2, 3), reference(2, 3);
+        for (const io::Record& record : records_) {
+            if (record.key.point == workload_.point_keys[point]) records.put(record);
+            if (record.key.point == workload_.point_keys[6 + study_.reference_of_point[point]])
+                reference.put(record);
+        }
+        const PointSummary summary = summarise(study_, point, records, reference);
+        const Estimate& expected = summary.top1_accuracy.this_data_set;
         EXPECT_EQ(accuracy[3 * point], expected.low);
         EXPECT_EQ(accuracy[3 * point + 1], expected.best);
         EXPECT_EQ(accuracy[3 * point + 2], expected.high);
@@ -229,7 +239,8 @@ TEST_F(ResultsFile, of_no_records_has_no_paths) {
 
 TEST_F(ResultsFile, of_a_study_without_axes_has_surfaces_of_bounds_alone) {
     SmallResults results;
-    write_results(path_, results.study, RecordTable(results.workload, results.records));
+    write_results(path_, results.study, census_of(results.workload, results.records),
+                  source_of(results.records));
     const Hdf5File file(path_, Hdf5File::Mode::read);
     EXPECT_EQ(file.shape("/axes"), Shape{0});
     EXPECT_EQ(file.shape("/surfaces/top1_accuracy"), Shape{3});
@@ -243,8 +254,97 @@ TEST_F(ResultsFile, is_replaced_whole_or_not_at_all) {
     EXPECT_EQ(write(records_).text_attribute("/", "complete"), "false");
     EXPECT_FALSE(std::filesystem::exists(folder_ / "results.h5.tmp"));
     const auto nowhere = folder_ / "none/results.h5";
-    EXPECT_FALSE(
-        io::data_error_of([&] { write_results(nowhere, study_, RecordTable(workload_, records_)); }).empty());
+    EXPECT_FALSE(io::data_error_of([&] {
+                     write_results(nowhere, study_, census_of(workload_, records_), source_of(records_));
+                 }).empty());
+}
+
+/// Numbers of bytes that make one bucket of all points, some of several, one of each point.
+class ResultsInBuckets : public ResultsFile, public testing::WithParamInterface<std::size_t> {
+  protected:
+    /// The bytes of the file written from `records`.
+    std::string written(const std::vector<io::Record>& records, std::size_t memory_bytes) {
+        content_ =
+            write_results(path_, study_, census_of(workload_, records), source_of(records), memory_bytes);
+        EXPECT_FALSE(std::filesystem::exists(folder_ / "merge.tmp"));
+        return io::read_text(path_);
+    }
+    ContentHash content_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Bytes, ResultsInBuckets, testing::Values(0, 2000, 5000, 1000000));
+
+TEST_P(ResultsInBuckets, are_those_of_records_in_memory_byte_by_byte) {
+    const std::string expected = written(records_, default_merge_bytes);
+    EXPECT_EQ(content_, io::content_hash(records_));
+    EXPECT_EQ(written(records_, GetParam()), expected);
+    EXPECT_EQ(content_, io::content_hash(records_));
+}
+
+TEST_P(ResultsInBuckets, do_not_depend_on_the_order_of_records_and_on_repetitions) {
+    const std::string expected = written(records_, default_merge_bytes);
+    auto shuffled = records_;
+    std::ranges::reverse(shuffled);
+    const std::size_t records = shuffled.size();
+    for (std::size_t i = 0; i < records; i += 3) {
+        shuffled.push_back(shuffled[i]);
+        io::Record failed;
+        failed.key = shuffled[i].key;
+        failed.failure = "the coin is lost";
+        shuffled.push_back(failed);
+    }
+    shuffled.push_back(records_[0]);
+    shuffled.back().key.point = {99, 99};
+    EXPECT_EQ(written(shuffled, GetParam()), expected);
+}
+
+TEST_P(ResultsInBuckets, give_points_that_share_their_records_each_a_row) {
+    workload_.point_keys[5] = workload_.point_keys[0];  // in buckets of their own
+    std::erase_if(records_, [](const io::Record& record) { return record.key.point == ContentHash{6, 77}; });
+    const std::string expected = written(records_, default_merge_bytes);
+    EXPECT_EQ(written(records_, GetParam()), expected);
+    EXPECT_EQ(content_, io::content_hash(records_));
+    const Hdf5File file(path_, Hdf5File::Mode::read);
+    const auto predicted = file.read<std::int32_t>("/predictions/class");
+    EXPECT_TRUE(std::equal(predicted.begin(), predicted.begin() + 24, predicted.begin() + 5 * 24));
+}
+
+TEST_P(ResultsInBuckets, leave_nothing_behind_when_reading_fails) {
+    const RecordSource broken = [&](const auto& visit) {
+        for (const io::Record& record : records_) visit(io::Record(record));
+        EXPECT_EQ(std::filesystem::exists(folder_ / "merge.tmp"), GetParam() < 1000000);
+        throw DataError("the segment is damaged");
+    };
+    EXPECT_EQ(io::data_error_of(
+                  [&] { write_results(path_, study_, census_of(workload_, records_), broken, GetParam()); }),
+              "the segment is damaged");
+    EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+}
+
+TEST_P(ResultsInBuckets, of_a_run_directory_leave_out_what_is_damaged) {
+    auto directory =
+        RunDirectory::open(folder_ / "run", "", [](const auto&) { return std::vector<std::string>(); }, {});
+    const std::span all(records_);
+    directory.append(all.first(30));
+    directory.append(all.subspan(20, 10));  // once more
+    directory.append(all.subspan(30));
+    std::filesystem::resize_file(folder_ / "run/segments/000003.h5", 1000);
+    Census census(workload_);
+    const auto segments = directory.scan([&](const auto& record, const auto&) { census.add(record); });
+    EXPECT_EQ(segments.damaged.size(), 1);
+    directory.append(all.subspan(30));  // too late for this merge
+    const RecordSource source = [&](const auto& visit) { read_records(segments.whole, visit); };
+    const ContentHash content = write_results(path_, study_, census, source, GetParam());
+    EXPECT_EQ(content, io::content_hash(all.first(30)));
+    const Hdf5File file(path_, Hdf5File::Mode::read);
+    EXPECT_EQ(file.text_attribute("/", "complete"), "false");
+}
+
+TEST_F(ResultsFile, is_written_where_a_killed_merge_left_its_files) {
+    std::filesystem::create_directories(folder_ / "merge.tmp");
+    io::write_file(folder_ / "merge.tmp/000000.records", "half");
+    write(records_);
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "merge.tmp"));
 }
 
 }  // namespace

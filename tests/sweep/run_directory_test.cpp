@@ -59,7 +59,7 @@ TEST_F(RunDirectoryTest, keeps_its_study_until_it_is_told_to_follow_another_that
 TEST_F(RunDirectoryTest, does_not_take_segments_that_cannot_be_listed_for_none) {
     open();
     std::filesystem::remove_all(path_ / "segments");
-    EXPECT_THAT(io::data_error_of([&] { RunDirectory::read(path_).load(); }),
+    EXPECT_THAT(io::data_error_of([&] { load(RunDirectory::read(path_)); }),
                 testing::HasSubstr("segments: the segments cannot be listed"));
 }
 
@@ -120,7 +120,7 @@ TEST_F(RunDirectoryTest, is_refused_while_another_process_writes_it) {
     EXPECT_EQ(io::data_error_of([&] { open(); }),
               path_.string() +
                   ": another process is running this study here. Wait for it, or give each job its --part.");
-    EXPECT_NO_THROW(RunDirectory::read(path_).load());
+    EXPECT_NO_THROW(load(RunDirectory::read(path_)));
     other.kill();
     EXPECT_NO_THROW(open());
 }
@@ -135,7 +135,7 @@ TEST_F(RunDirectoryTest, parts_write_side_by_side_and_never_choose_the_same_segm
     // Each part goes on behind the last, with a number of its own modulo 3.
     EXPECT_THAT(segments(), testing::ElementsAre("000003.h5", "000004.h5", "000007.h5", "000008.h5",
                                                  "000009.h5", "000010.h5"));
-    EXPECT_EQ(first.load().records.size(), 6);
+    EXPECT_EQ(load(first).records.size(), 6);
     EXPECT_THAT(io::data_error_of([&] { open({2, 3}); }), testing::HasSubstr("another process is running"));
 }
 
@@ -146,7 +146,7 @@ TEST_F(RunDirectoryTest, whole_run_goes_on_behind_the_segments_of_parts) {
     auto whole = open();
     whole.append(some_records(workload, 0, 1));
     EXPECT_THAT(segments(), testing::Contains("000004.h5"));
-    EXPECT_EQ(whole.load().segments, 4);
+    EXPECT_EQ(load(whole).segments, 4);
 }
 
 TEST_F(RunDirectoryTest, no_records_make_no_segment) {
@@ -161,11 +161,11 @@ TEST_F(RunDirectoryTest, leftovers_of_a_killed_run_are_no_segments) {
     directory.append(some_records(workload, 0, 2));
     io::write_file(path_ / "segments/000002.h5.tmp", "half");
     io::write_file(path_ / "segments/notes.h5", "mine");
-    const auto contents = directory.load();
+    const auto contents = load(directory);
     EXPECT_EQ(contents.segments, 1);
     EXPECT_TRUE(contents.damaged.empty());
     directory.append(some_records(workload, 2, 2));
-    EXPECT_EQ(directory.load().records.size(), 4);
+    EXPECT_EQ(load(directory).records.size(), 4);
 }
 
 TEST_F(RunDirectoryTest, records_of_a_damaged_segment_are_computed_again) {
@@ -176,16 +176,17 @@ TEST_F(RunDirectoryTest, records_of_a_damaged_segment_are_computed_again) {
     directory.append(std::span(all).subspan(10));
     std::filesystem::resize_file(path_ / "segments/000001.h5",
                                  std::filesystem::file_size(path_ / "segments/000001.h5") / 2);
-    const auto contents = directory.load();
+    const auto contents = load(directory);
     ASSERT_EQ(contents.damaged.size(), 1);
     EXPECT_THAT(contents.damaged[0], testing::StartsWith((path_ / "segments/000001.h5").string()));
     EXPECT_EQ(contents.segments, 2);
     EXPECT_EQ(contents.records.size(), all.size() - 10);
 
-    const auto again = records_of(workload, plan_units(workload, done_records(contents.records)));
+    const auto again =
+        records_of(workload, plan_units(workload, census_of(workload, contents.records).done()));
     EXPECT_EQ(again.size(), 10);
     directory.append(again);
-    EXPECT_EQ(io::content_hash(directory.load().records), expected_hash(workload));
+    EXPECT_EQ(io::content_hash(load(directory).records), expected_hash(workload));
 }
 
 TEST_F(RunDirectoryTest, success_counts_whenever_it_came) {
@@ -199,9 +200,11 @@ TEST_F(RunDirectoryTest, success_counts_whenever_it_came) {
     auto directory = open();
     directory.append(std::array{good[0], bad[1]});
     directory.append(std::array{bad[0]});
-    EXPECT_EQ(done_records(directory.load().records), DoneRecords{good[0].key});
+    const Census census = census_of(workload, load(directory).records);
+    EXPECT_EQ(census.succeeded(), 1);
+    EXPECT_EQ(census.failed(), 1);
     directory.append(std::array{good[1]});
-    EXPECT_EQ(io::content_hash(directory.load().records), io::content_hash(good));
+    EXPECT_EQ(io::content_hash(load(directory).records), io::content_hash(good));
 }
 
 }  // namespace

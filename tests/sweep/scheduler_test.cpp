@@ -28,7 +28,7 @@ class Scheduler : public testing::Test {
             work(Ranks::all(), run_unit, options_);
             return {};
         }
-        auto units = plan_units(workload_, done_records(directory().load().records));
+        auto units = plan_units(workload_, census_of(workload_, records()).done());
         return coordinate(Ranks::all(), workload_, std::move(units), run_unit, directory(), stop, options_,
                           observe_);
     }
@@ -41,7 +41,7 @@ class Scheduler : public testing::Test {
         return *directory_;
     }
 
-    std::vector<io::Record> records() { return directory().load().records; }
+    std::vector<io::Record> records() { return load(directory()).records; }
 
     Workload workload_ = coin_workload();
     SchedulerOptions options_;
@@ -100,7 +100,7 @@ TEST_F(Scheduler, nothing_to_do_is_done_at_once) {
     const RunSummary summary = run(toss_at_once);
     if (!Ranks::first()) return;
     EXPECT_EQ(summary.outcome, Outcome::finished);
-    EXPECT_EQ(directory().load().segments, 0);
+    EXPECT_EQ(load(directory()).segments, 0);
 }
 
 TEST_F(Scheduler, stop_keeps_what_is_finished_and_another_run_completes_it) {
@@ -151,7 +151,7 @@ TEST_F(Scheduler, failed_point_is_recorded_and_the_rest_goes_on) {
     }
     const auto stored = records();
     EXPECT_EQ(stored.size(), workload_.records());
-    EXPECT_EQ(done_records(stored).size(), workload_.records() - 3);
+    EXPECT_EQ(census_of(workload_, stored).succeeded(), workload_.records() - 3);
 }
 
 TEST_F(Scheduler, throwing_unit_gives_failed_records_that_say_why_and_is_run_again) {
@@ -166,7 +166,7 @@ TEST_F(Scheduler, throwing_unit_gives_failed_records_that_say_why_and_is_run_aga
     if (!Ranks::first()) return;
     EXPECT_EQ(summary.outcome, Outcome::finished);
     EXPECT_EQ(summary.progress.units_failed, 4);  // three of the larger group, one of the other
-    EXPECT_EQ(stored.size() - done_records(stored).size(), 9);
+    EXPECT_EQ(stored.size() - census_of(workload_, stored).succeeded(), 9);
     for (const io::Record& record : stored) {
         if (record.failed()) {
             EXPECT_EQ(record.failure, "the coin is lost");
@@ -205,7 +205,7 @@ TEST_F(Scheduler, writes_segments_while_it_runs) {
     std::size_t reports = 0, segments_before_the_end = 0;
     observe_ = [&](const Progress& progress) {
         ++reports;
-        if (progress.units_done < progress.units) segments_before_the_end = directory().load().segments;
+        if (progress.units_done < progress.units) segments_before_the_end = load(directory()).segments;
     };
     run(toss_slowly);
     if (!Ranks::first()) return;

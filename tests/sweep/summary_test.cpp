@@ -1,19 +1,24 @@
-// Record tables and summaries, against numbers worked out by hand.
+// Summaries, against numbers worked out by hand.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "crossweep/sweep/results.hpp"
-#include "sweep/coin_toss.hpp"
 #include "sweep/small_results.hpp"
 
 namespace crossweep::sweep {
 namespace {
 
 PointSummary summary_of(const SmallResults& results) {
-    return summarise(results.study, RecordTable(results.workload, results.records)).at(0);
+    std::array<PointRecords, 2> of_point{PointRecords(results.workload.trials, results.workload.shards),
+                                         PointRecords(results.workload.trials, results.workload.shards)};
+    for (const io::Record& record : results.records) {
+        const bool is_reference = record.key.point == results.workload.point_keys[1];
+        if (record.key.trial < results.workload.trials) of_point[is_reference ? 1 : 0].put(record);
+    }
+    return summarise(results.study, 0, of_point[0], of_point[1]);
 }
 
 void expect_near(const Estimate& estimate, double low, double best, double high) {
@@ -28,68 +33,23 @@ void expect_no_interval(const Estimate& estimate, double best) {
     EXPECT_NEAR(estimate.best, best, 1e-6);
 }
 
-TEST(RecordTable, lays_records_out_by_point_trial_and_shard) {
-    const Workload workload = coin_workload();
-    const auto records = records_of(workload, plan_units(workload));
-    const RecordTable table(workload, records);
-    for (std::uint32_t point = 0; point < 7; ++point) {
-        const io::Record* record = table.find(point, 1, 2);
-        ASSERT_NE(record, nullptr);
-        EXPECT_EQ(record->predicted, toss(PointId(point), TrialId(1), ShardId(2)).predicted);
-    }
-    EXPECT_EQ(table.find(8, 1, 2), nullptr);  // a reference has one trial
-    EXPECT_EQ(table.succeeded(), workload.records());
-    EXPECT_EQ(table.failed(), 0);
-}
-
-TEST(RecordTable, hash_depends_on_results_alone) {
-    const Workload workload = coin_workload();
-    auto records = records_of(workload, plan_units(workload));
-    const auto hash = RecordTable(workload, records).content_hash();
-    EXPECT_EQ(hash, expected_hash(workload));
-    std::ranges::reverse(records);
-    for (io::Record& record : records) record.seconds += 1;
-    EXPECT_EQ(RecordTable(workload, records).content_hash(), hash);
-    records[5].margin[0] = std::nextafter(records[5].margin[0], 2.0F);
-    EXPECT_NE(RecordTable(workload, records).content_hash(), hash);
-}
-
-TEST(RecordTable, leaves_out_what_is_not_of_the_study) {
-    const Workload workload = coin_workload(2, 3), larger = coin_workload(3, 4);
-    auto records = records_of(larger, plan_units(larger));
-    records.push_back(records[0]);
-    records.back().key.point = {99, 99};
-    const RecordTable table(workload, records);
-    EXPECT_EQ(table.succeeded(), workload.records());
-    EXPECT_EQ(table.content_hash(), expected_hash(workload));
-}
-
-TEST(RecordTable, equal_points_share_their_records) {
+TEST(PointRecords, holds_records_by_trial_and_shard) {
     SmallResults results;
-    results.workload.point_keys = {{1, 1}, {1, 1}, {2, 1}};
-    results.workload.group = {0, 0, 0};
-    results.workload.is_reference = {false, false, true};
-    const RecordTable table(results.workload, results.records);
-    EXPECT_EQ(table.find(0, 1, 1), table.find(1, 1, 1));
-    EXPECT_EQ(table.succeeded(), results.workload.records());
-    EXPECT_EQ(table.content_hash(), io::content_hash(results.records));
+    PointRecords records(2, 2);
+    for (std::size_t i = 0; i < 3; ++i) records.put(results.records[i]);
+    EXPECT_EQ(records.find(0, 1), &results.records[1]);
+    EXPECT_EQ(records.find(1, 0), &results.records[2]);
+    EXPECT_EQ(records.find(1, 1), nullptr);
 }
 
-TEST(RecordTable, counts_by_path_what_succeeded) {
-    SmallResults results;
-    for (io::Record& record : results.records) record.path = "wide";
-    results.records[0].path = results.records[4].path = "narrow";  // the latter is a reference
-    results.fail(1);
-    const RecordTable table(results.workload, results.records);
-    EXPECT_EQ(table.paths(), (PathCounts{{"narrow", 2}, {"wide", 3}}));
-}
-
-TEST(RecordTable, counts_failures_apart) {
-    SmallResults results;
-    results.fail(2);
-    const RecordTable table(results.workload, results.records);
-    EXPECT_EQ(table.succeeded(), 5);
-    EXPECT_EQ(table.failed(), 1);
+TEST(PointRecords, success_counts_whenever_it_came) {
+    SmallResults good, bad;
+    bad.fail(0);
+    PointRecords records(2, 2);
+    records.put(bad.records[0]);
+    records.put(good.records[0]);
+    records.put(bad.records[0]);
+    EXPECT_EQ(records.find(0, 0), &good.records[0]);
 }
 
 // The trials have 3 and 1 of 4 images right; the images 2, 1, 1 and 0 of 2 trials. Variances of the mean:

@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +22,22 @@ struct ContentHash {
 
 ContentHash hash_bytes(std::span<const std::byte> bytes);
 ContentHash hash_text(std::string_view text);
+
+/// Gives what `hash_bytes` gives of all bytes together, from pieces.
+class HashStream {
+  public:
+    HashStream();
+    ~HashStream();
+    HashStream(HashStream&&) noexcept;
+    HashStream& operator=(HashStream&&) noexcept;
+
+    void add(std::span<const std::byte> bytes);
+    ContentHash digest() const;
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
 
 }  // namespace crossweep
 

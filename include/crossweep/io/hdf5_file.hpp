@@ -23,13 +23,33 @@ concept Hdf5Element = std::same_as<T, double> || std::same_as<T, float> || std::
 /// What the elements of a data set are; `integer` and `real` are of any width.
 enum class ElementKind { unsigned_byte, integer, real, text, other };
 
+/// A data set that is written row by row, a row being everything at one index of its first dimension. Has to
+/// go before its file is closed.
+class Hdf5Rows {
+  public:
+    ~Hdf5Rows();
+    Hdf5Rows(Hdf5Rows&&) noexcept;
+    Hdf5Rows& operator=(Hdf5Rows&&) noexcept;
+
+    /// Write the next row. Throws DataError.
+    template <Hdf5Element T>
+    void append(std::span<const T> row);
+
+  private:
+    friend class Hdf5File;
+    struct Handle;
+    explicit Hdf5Rows(std::unique_ptr<Handle> handle);
+    std::unique_ptr<Handle> handle_;
+};
+
 /// One open HDF5 file. Paths inside it are absolute ("/records/images"); missing groups are made on writing.
 /// Every failure throws DataError with the file, the object and HDF5's own reason. A file being created is
 /// composed in memory (up to twice its size) and reaches the disk on close, so that a full disk is one plain
-/// failed write. One thread at a time uses HDF5.
+/// failed write; or, where it may be larger than memory (`create_on_disk`), written as it grows. One thread
+/// at a time uses HDF5.
 class Hdf5File {
   public:
-    enum class Mode { read, create };
+    enum class Mode { read, create, create_on_disk };
     Hdf5File(const std::filesystem::path& path, Mode mode);
     ~Hdf5File();
     Hdf5File(Hdf5File&&) noexcept;
@@ -38,6 +58,9 @@ class Hdf5File {
     /// Write `values`, row-major, with the given shape (empty: one dimension of values.size()).
     template <Hdf5Element T>
     void write(const std::string& path, std::span<const T> values, std::vector<std::size_t> shape = {});
+    /// Make a data set of that shape, to be written row by row: numbers only.
+    template <Hdf5Element T>
+    Hdf5Rows create_rows(const std::string& path, const std::vector<std::size_t>& shape);
     /// All elements, row-major; HDF5 converts between number types, and clips what does not fit.
     template <Hdf5Element T>
     std::vector<T> read(const std::string& path) const;

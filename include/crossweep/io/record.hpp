@@ -43,6 +43,22 @@ struct Record {
     }
 };
 
+/// What planning and progress need of a record: all but its arrays.
+struct RecordStatus {
+    RecordKey key;
+    std::string failure;
+    std::uint32_t images = 0;
+    std::uint32_t correct_top1 = 0;
+    std::uint32_t correct_top5 = 0;
+    double seconds = 0;
+    std::string path = "unknown";
+    std::uint32_t layers = 0;  ///< entries of its `signal`
+
+    bool failed() const { return !failure.empty(); }
+};
+
+RecordStatus status_of(const Record& record);
+
 /// Records as bytes, for messages between ranks and for hashing.
 std::vector<std::byte> pack(std::span<const Record> records);
 /// Inverse of `pack`; throws DataError if the bytes are not whole records.
@@ -51,5 +67,19 @@ std::vector<Record> unpack(std::span<const std::byte> bytes);
 /// Hash of the records sorted by key, without `seconds` and `path`: equal for equal results, whatever order
 /// or rank made them.
 ContentHash content_hash(std::span<const Record> records);
+
+/// Hash of what a record holds, its key included, without `seconds` and `path`.
+ContentHash content_hash_of(const Record& record);
+
+/// The content hash of records that come one by one, each by its own content hash, in the order of their
+/// keys.
+class ContentHasher {
+  public:
+    void add(const ContentHash& of_record);
+    ContentHash digest() const { return stream_.digest(); }
+
+  private:
+    HashStream stream_;
+};
 
 }  // namespace crossweep::io

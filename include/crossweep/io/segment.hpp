@@ -17,4 +17,7 @@ void write_segment(const std::filesystem::path& path, std::span<const Record> re
 /// Read a segment and check its hash. Throws DataError if it is damaged or of an unknown version.
 std::vector<Record> read_segment(const std::filesystem::path& path);
 
+/// The same without the records' arrays, which are only checked to be as they were written.
+std::vector<RecordStatus> read_segment_status(const std::filesystem::path& path);
+
 }  // namespace crossweep::io

@@ -3,15 +3,14 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
-#include <span>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "crossweep/core/statistics.hpp"
 #include "crossweep/io/record.hpp"
-#include "crossweep/sweep/plan.hpp"
+#include "crossweep/sweep/census.hpp"
 
 namespace crossweep::sweep {
 
@@ -46,25 +45,22 @@ struct StudyDescription {
     std::vector<ChipNoise> chip_noise;  ///< [point]
 };
 
-/// Numbers of records by the instruction sets that computed them (io::Record::path).
-using PathCounts = std::map<std::string, std::size_t>;
-
-/// The records of a study laid out by point, trial and shard; null where there is none.
-class RecordTable {
+/// The records of one point by trial and shard, null where there is none.
+class PointRecords {
   public:
-    RecordTable(const Workload& workload, std::span<const io::Record> records);
+    PointRecords(std::size_t trials, std::size_t shards) : shards_(shards), table_(trials * shards) {}
 
-    const io::Record* find(std::size_t point, std::size_t trial, std::size_t shard) const;
-    /// The study's records only, in key order: `content_hash` of them names the result.
-    ContentHash content_hash() const;
-    std::size_t succeeded() const;
-    std::size_t failed() const;
-    /// Of the records that succeeded; a failed one holds no numbers that a path could have decided.
-    PathCounts paths() const;
-    const Workload& workload() const { return *workload_; }
+    std::size_t trials() const { return shards_ == 0 ? 0 : table_.size() / shards_; }
+    std::size_t shards() const { return shards_; }
+    const io::Record* find(std::size_t trial, std::size_t shard) const {
+        return table_[trial * shards_ + shard];
+    }
+    /// Of several records at one place, the first that succeeded stays, else the last that failed. `record`
+    /// has to live as long.
+    void put(const io::Record& record);
 
   private:
-    const Workload* workload_;
+    std::size_t shards_;
     std::vector<const io::Record*> table_;
 };
 
@@ -78,11 +74,22 @@ struct PointSummary {
     std::vector<double> snr_layer_dB;    ///< all trials together
 };
 
-/// Summaries of all points. A point without records has NaN estimates and zero images.
-std::vector<PointSummary> summarise(const StudyDescription& study, const RecordTable& table);
+/// Summary of `point` from its records and those of its reference. Without records it has NaN estimates and
+/// zero images.
+PointSummary summarise(const StudyDescription& study, std::size_t point, const PointRecords& records,
+                       const PointRecords& reference);
 
-/// Write results.h5, whole or not at all. Throws DataError if it cannot be written.
-void write_results(const std::filesystem::path& path, const StudyDescription& study,
-                   const RecordTable& table);
+/// Calls its argument with every record, in any order, with repetitions or without.
+using RecordSource = std::function<void(const std::function<void(io::Record&&)>&)>;
+
+/// Memory for records while results are written: what does not fit waits in files beside results.h5.
+inline constexpr std::size_t default_merge_bytes = std::size_t{64} * 1024 * 1024;
+
+/// Write results.h5, whole or not at all, from the records that `census` has counted. Points come in turns,
+/// as many at a time as `memory_bytes` hold, at least one. Gives the content hash of the study's records.
+/// Throws DataError if the file cannot be written.
+ContentHash write_results(const std::filesystem::path& path, const StudyDescription& study,
+                          const Census& census, const RecordSource& records,
+                          std::size_t memory_bytes = default_merge_bytes);
 
 }  // namespace crossweep::sweep

@@ -14,12 +14,6 @@
 
 namespace crossweep::sweep {
 
-/// One of `count` jobs that feed one directory; the first has index 1.
-struct Part {
-    std::size_t index = 1;
-    std::size_t count = 1;
-};
-
 /// Gives the sentences in which a stored study differs from the present one; empty if they are the same.
 using StudyDifferences = std::function<std::vector<std::string>(const std::string& stored)>;
 
@@ -64,18 +58,25 @@ class RunDirectory {
 
     /// Run `action` while no other process does so here: for files that the jobs of a directory share.
     void exclusively(const std::function<void()>& action) const;
+    /// The lock of that name, once no other process has it.
+    DirectoryLock lock(const std::string& name) const;
     /// The lock of that name, or nothing while another process has it: for what takes long.
     std::optional<DirectoryLock> try_lock(const std::string& name) const;
 
     /// Write `records` as the next segment. Throws DataError; then nothing of it exists.
     void append(std::span<const io::Record> records);
 
-    struct Contents {
-        std::vector<io::Record> records;   ///< one per key: a success if there is one
-        std::vector<std::string> damaged;  ///< segments that could not be read, with the reason
-        std::size_t segments = 0;
+    /// The segments that were there at one moment.
+    struct Segments {
+        std::vector<std::filesystem::path> whole;
+        std::vector<std::string> damaged;  ///< those that could not be read, with the reason
+
+        std::size_t count() const { return whole.size() + damaged.size(); }
     };
-    Contents load() const;
+    using VisitStatus =
+        std::function<void(const io::RecordStatus& record, const std::filesystem::path& segment)>;
+    /// Visit every record of the segments that are there now, without its arrays.
+    Segments scan(const VisitStatus& visit) const;
 
   private:
     RunDirectory(std::filesystem::path path, Part part) : path_(std::move(path)), part_(part) {}
@@ -86,7 +87,8 @@ class RunDirectory {
     int lock_ = -1;
 };
 
-/// Keys of the records that succeeded.
-DoneRecords done_records(std::span<const io::Record> records);
+/// Visit every record of `segments`, one of which at a time is in memory. Throws DataError if one is damaged.
+void read_records(std::span<const std::filesystem::path> segments,
+                  const std::function<void(io::Record&&)>& visit);
 
 }  // namespace crossweep::sweep

@@ -63,9 +63,9 @@ struct RunSummary {
 /// once `stop` asks for it, when every unit in hand is. Units are cut into smaller pieces towards the end,
 /// and the last ones are given to idle ranks once more if their answers are late; whichever answer comes
 /// first counts. Throws DataError if a segment cannot be written.
-RunSummary coordinate(comm::Communicator& comm, const Workload& workload, std::vector<WorkUnit> units,
-                      const RunUnit& run, RunDirectory& directory, const StopCondition& stop,
-                      const SchedulerOptions& options, const ProgressObserver& observe);
+RunSummary coordinate(comm::Communicator& comm, const Workload& workload, Plan units, const RunUnit& run,
+                      RunDirectory& directory, const StopCondition& stop, const SchedulerOptions& options,
+                      const ProgressObserver& observe);
 
 /// Every other rank: compute, or lead a group that computes, until rank 0 says stop. `options` as on rank 0.
 void work(comm::Communicator& comm, const RunUnit& run, const SchedulerOptions& options);

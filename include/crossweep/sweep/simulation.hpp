@@ -12,7 +12,7 @@ namespace crossweep::sweep {
 
 struct SimulationParams {
     int ranks = 64;
-    std::size_t units = 100'000;
+    std::size_t units = 100'000;  ///< above 1000, rounded up to thousands
     std::size_t points_per_unit = 1;
     double unit_s = 10;                  ///< mean time of a unit
     std::vector<double> relative_times;  ///< drawn from for every unit; scaled to a mean of 1

@@ -1,0 +1,32 @@
+// What a run directory holds of a study, and its way into results.h5.
+#pragma once
+
+#include <string>
+
+#include "crossweep/sweep/census.hpp"
+#include "crossweep/sweep/run_directory.hpp"
+#include "session.hpp"
+
+namespace crossweep::app {
+
+/// The records of the segments that were there at one moment, counted.
+struct StoredRecords {
+    sweep::Census census;
+    sweep::RunDirectory::Segments segments;
+};
+
+/// `workload` has to live as long as what is given.
+StoredRecords count_records(const sweep::RunDirectory& directory, const sweep::Workload& workload);
+
+/// Say on the standard error which segments are damaged.
+void warn_of_damage(const StoredRecords& stored);
+
+/// Write results.h5 from what was counted. Whoever calls it holds `merge_lock`, from before the records were
+/// counted: so an older state never replaces a newer one.
+ContentHash merge_records(const sweep::RunDirectory& directory, const Session& session,
+                          const StoredRecords& stored, const std::string& command_line);
+
+/// Waits until no other process merges. Those that write segments need not wait.
+sweep::DirectoryLock merge_lock(const sweep::RunDirectory& directory);
+
+}  // namespace crossweep::app
