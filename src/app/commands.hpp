@@ -35,14 +35,21 @@ struct BenchOptions {
     bool json = false;
 };
 
+struct StatusOptions {
+    std::string directory;
+    double watch_s = 0;  ///< look again so often until the run is complete; 0: once
+    bool brief = false;  ///< without the surface, for which all records are read
+    bool json = false;
+};
+
 struct SimulateOptions {
     std::vector<int> ranks{64, 256, 1024, 4096, 16384};
     std::size_t units = 1'000'000;
     std::size_t points_per_unit = 1;
     double unit_s = 10;
-    std::string times;         ///< run directory whose records give the spread of times
-    double slow_ranks = 0;     ///< fraction
-    int most_direct_ranks = 0; ///< 0: as `run` does
+    std::string times;          ///< run directory whose records give the spread of times
+    double slow_ranks = 0;      ///< fraction
+    int most_direct_ranks = 0;  ///< 0: as `run` does
     bool json = false;
 };
 
@@ -52,7 +59,7 @@ ExitCode check(const StudyOptions& options);
 ExitCode plan(const StudyOptions& options, const std::string& bench, bool json);
 /// Every rank calls it; only rank 0 prints.
 ExitCode run(const RunOptions& options, comm::Communicator& comm);
-ExitCode status(const std::string& directory, bool json);
+ExitCode status(const StatusOptions& options);
 ExitCode merge(const std::string& directory, bool partial, const std::string& command_line);
 ExitCode report(const std::string& directory, bool json);
 ExitCode replay(const ReplayOptions& options);

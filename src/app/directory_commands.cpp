@@ -1,4 +1,4 @@
-// crossweep status, merge, report and replay: what is in a run directory.
+// crossweep merge, report and replay: what is in a run directory.
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -30,15 +30,6 @@ StoredRun read_run(const std::string& path) {
     return {std::move(directory), std::move(session)};
 }
 
-/// A line for every failed record, with the command that computes it again.
-void print_failed(const sweep::Census& census, const std::string& path) {
-    for (const auto& [cell, why] : census.failures()) {
-        const auto& [point, trial, shard] = cell;
-        fmt::print("  failed: {}\n    crossweep replay {} --point {} --trial {} --shard {}\n", why, path,
-                   point, trial, shard);
-    }
-}
-
 /// The record of that key in the run directory: one that succeeded if there is one, else the last that
 /// failed.
 std::optional<io::Record> find_record(const StoredRun& run, const io::RecordKey& key) {
@@ -55,54 +46,22 @@ std::optional<io::Record> find_record(const StoredRun& run, const io::RecordKey&
 
 }  // namespace
 
-ExitCode status(const std::string& path, bool json) {
-    const StoredRun run = read_run(path);
-    const StoredRecords stored = count_records(run.directory, run.session.workload);
-    warn_of_damage(stored);
-    const sweep::Census& census = stored.census;
-    const std::size_t planned = run.session.workload.records(), done = census.succeeded();
-    const double left_h =
-        done > 0 ? census.seconds() / static_cast<double>(done) * static_cast<double>(planned - done) / 3600
-                 : 0;
-    if (json) {
-        fmt::print("{}\n", nlohmann::json{{"study", run.session.study.base.study.name},
-                                          {"records", done},
-                                          {"records_planned", planned},
-                                          {"records_failed", census.failed()},
-                                          {"segments", stored.segments.count()},
-                                          {"segments_damaged", stored.segments.damaged.size()},
-                                          {"compute_s", census.seconds()},
-                                          {"left_core_hours", left_h},
-                                          {"complete", done == planned},
-                                          {"paths", census.paths()}}
-                               .dump(2));
-        return ExitCode::done;
-    }
-    fmt::print("{}: {} of {} records ({:.1f} %), {} failed, {} segments ({} damaged)\n",
-               run.session.study.base.study.name, done, planned,
-               100 * static_cast<double>(done) / static_cast<double>(planned), census.failed(),
-               stored.segments.count(), stored.segments.damaged.size());
-    fmt::print("{:.3g} core hours computed, about {:.3g} left\n", census.seconds() / 3600, left_h);
-    print_mixed_paths(census.paths());
-    print_failed(census, path);
-    return ExitCode::done;
-}
-
 ExitCode merge(const std::string& path, bool partial, const std::string& command_line) {
-    const StoredRun run = read_run(path);
-    const sweep::DirectoryLock lock = merge_lock(run.directory);
-    const StoredRecords stored = count_records(run.directory, run.session.workload);
+    const sweep::RunDirectory directory = sweep::RunDirectory::read(path);
+    const StoredStudy study = read_stored_study(directory);
+    const sweep::DirectoryLock lock = merge_lock(directory);
+    const StoredRecords stored = count_records(directory, study.workload);
     warn_of_damage(stored);
     if (!stored.census.complete() && !partial) {
         fmt::print(
             stderr,
             "crossweep: {}: {} of {} records are there. Go on with crossweep run, or merge what is there "
             "with --partial.\n",
-            path, stored.census.succeeded(), run.session.workload.records());
+            path, stored.census.succeeded(), study.workload.records());
         return ExitCode::unfinished;
     }
-    const ContentHash content = merge_records(run.directory, run.session, stored, command_line);
-    fmt::print("results: {}\ncontent_hash: {}\n", run.directory.results().string(), content.hex());
+    const ContentHash content = merge_records(directory.results(), directory, study, stored, command_line);
+    fmt::print("results: {}\ncontent_hash: {}\n", directory.results().string(), content.hex());
     print_mixed_paths(stored.census.paths());
     return ExitCode::done;
 }

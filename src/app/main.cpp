@@ -59,6 +59,7 @@ int main(int argc, char** argv) {
     app::ReplayOptions replay;
     app::BenchOptions bench;
     app::SimulateOptions simulate;
+    app::StatusOptions status;
     std::string directory, weights, plan_bench;
     std::uint32_t heads = 0;
     bool json = false, partial = false;
@@ -91,11 +92,16 @@ int main(int argc, char** argv) {
     run_command->add_flag("--json", run.json, "print JSON at the end instead of tables");
     run_command->callback([&] { command = [&](auto& comm) { return app::run(run, comm); }; });
 
-    auto* status_command = program.add_subcommand("status", "how far a run is");
-    status_command->footer("Example: crossweep status runs/quickstart");
-    status_command->add_option("directory", directory, "run directory")->required();
-    status_command->add_flag("--json", json, "print JSON");
-    status_command->callback([&] { command = [&](auto&) { return app::status(directory, json); }; });
+    auto* status_command = program.add_subcommand(
+        "status", "how far a run is, and the surface so far; from any machine, at any time");
+    status_command->footer("Example: crossweep status runs/quickstart --watch 30");
+    status_command->add_option("directory", status.directory, "run directory")->required();
+    status_command
+        ->add_option("--watch", status.watch_s, "look again every so many seconds until it is complete")
+        ->check(CLI::Range(0.1, 86400.0));
+    status_command->add_flag("--brief", status.brief, "without the surface, for which all records are read");
+    status_command->add_flag("--json", status.json, "print JSON");
+    status_command->callback([&] { command = [&](auto&) { return app::status(status); }; });
 
     auto* merge_command = program.add_subcommand("merge", "make results.h5 from the segments of a run");
     merge_command->footer("Idempotent. Example: crossweep merge runs/quickstart");

@@ -7,7 +7,6 @@
 #include <cstdio>
 
 namespace crossweep::app {
-namespace {
 
 std::string duration(double seconds) {
     if (!std::isfinite(seconds)) return "?";
@@ -16,8 +15,6 @@ std::string duration(double seconds) {
     if (whole >= 3600) return fmt::format("{}h {:02}m", whole / 3600, whole / 60 % 60);
     return fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
-
-}  // namespace
 
 ProgressDisplay::ProgressDisplay(bool silent) : silent_(silent), terminal_(isatty(STDERR_FILENO) != 0) {}
 

@@ -1,9 +1,14 @@
 // What a user sees while a study runs: a bar that moves on a terminal, a plain line now and then in a log.
 #pragma once
 
+#include <string>
+
 #include "crossweep/sweep/scheduler.hpp"
 
 namespace crossweep::app {
+
+/// "1:23", "4h 05m", "6d 07h"; "?" if it is not known.
+std::string duration(double seconds);
 
 class ProgressDisplay {
   public:

@@ -70,6 +70,7 @@ Ready prepare(const RunOptions& options, comm::Communicator& comm) {
     warn_of_damage(before);
     expect_same_contents(before.census, options.directory);
     ready.directory->follow(resolved);
+    store(stored_form(ready.session), *ready.directory);
     ready.records_before = before.census.succeeded();
     ready.paths_before = before.census.paths();
     ready.units = sweep::plan_units(ready.session.workload, before.census.done(), part);
@@ -145,7 +146,9 @@ ExitCode conclude(const Ready& ready, const RunOptions& options, const sweep::Ru
     const StoredRecords stored = count_records(*ready.directory, ready.session.workload);
     const bool complete = stored.census.complete(), writes = complete || options.part == "1/1";
     std::optional<ContentHash> content;
-    if (writes) content = merge_records(*ready.directory, ready.session, stored, options.command_line);
+    if (writes)
+        content = merge_records(ready.directory->results(), *ready.directory, stored_form(ready.session),
+                                stored, options.command_line);
     lock.reset();
 
     ExitCode code = ExitCode::done;

@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "crossweep/crossbar/crossbar_engine.hpp"
-#include "provenance.hpp"
 #include "share_study.hpp"
 
 namespace crossweep::app {
@@ -136,15 +135,9 @@ Session open_session(config::Study study, comm::Communicator& comm) {
     return session;
 }
 
-sweep::StudyDescription describe(const Session& session, const std::string& command_line) {
+sweep::StudyDescription describe(const Session& session) {
     const trial::Experiment& experiment = *session.experiment;
     sweep::StudyDescription description;
-    for (const auto& [name, value] : provenance()) {
-        description.attributes.emplace_back(name == "version" ? "crossweep_version" : name, value);
-    }
-    description.attributes.emplace_back("command_line", command_line);
-    description.attributes.emplace_back("study_name", session.study.base.study.name);
-    description.attributes.emplace_back("study_toml", session.study.resolved_toml);
     description.confidence = session.study.base.study.confidence;
     for (const config::Axis& axis : session.study.axes) description.axes.push_back(result_axis(axis));
 

@@ -32,7 +32,7 @@ Session open_session(config::Study study, comm::Communicator& comm);
 /// The same for one process.
 Session open_session(config::Study study);
 
-/// What results.h5 needs beyond the records. `command_line` is the one that made them.
-sweep::StudyDescription describe(const Session& session, const std::string& command_line);
+/// What results.h5 needs beyond the records and the attributes of who merges them.
+sweep::StudyDescription describe(const Session& session);
 
 }  // namespace crossweep::app

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "crossweep/sweep/results.hpp"
+#include "provenance.hpp"
 
 namespace crossweep::app {
 
@@ -18,10 +19,17 @@ void warn_of_damage(const StoredRecords& stored) {
         fmt::print(stderr, "crossweep: warning: {}\n", sentence);
 }
 
-ContentHash merge_records(const sweep::RunDirectory& directory, const Session& session,
-                          const StoredRecords& stored, const std::string& command_line) {
+ContentHash merge_records(const std::filesystem::path& results, const sweep::RunDirectory& directory,
+                          const StoredStudy& study, const StoredRecords& stored,
+                          const std::string& command_line) {
+    sweep::StudyDescription description = study.description;
+    for (const auto& [name, value] : provenance())
+        description.attributes.emplace_back(name == "version" ? "crossweep_version" : name, value);
+    description.attributes.emplace_back("command_line", command_line);
+    description.attributes.emplace_back("study_name", study.name);
+    description.attributes.emplace_back("study_toml", directory.study_toml());
     const auto records = [&](const auto& visit) { sweep::read_records(stored.segments.whole, visit); };
-    return sweep::write_results(directory.results(), describe(session, command_line), stored.census, records);
+    return sweep::write_results(results, description, stored.census, records);
 }
 
 sweep::DirectoryLock merge_lock(const sweep::RunDirectory& directory) {

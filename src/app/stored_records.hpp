@@ -1,11 +1,12 @@
 // What a run directory holds of a study, and its way into results.h5.
 #pragma once
 
+#include <filesystem>
 #include <string>
 
 #include "crossweep/sweep/census.hpp"
 #include "crossweep/sweep/run_directory.hpp"
-#include "session.hpp"
+#include "stored_study.hpp"
 
 namespace crossweep::app {
 
@@ -21,10 +22,12 @@ StoredRecords count_records(const sweep::RunDirectory& directory, const sweep::W
 /// Say on the standard error which segments are damaged.
 void warn_of_damage(const StoredRecords& stored);
 
-/// Write results.h5 from what was counted. Whoever calls it holds `merge_lock`, from before the records were
-/// counted: so an older state never replaces a newer one.
-ContentHash merge_records(const sweep::RunDirectory& directory, const Session& session,
-                          const StoredRecords& stored, const std::string& command_line);
+/// Write `results` from what was counted; `command_line` goes into it. Whoever writes the directory's own
+/// results.h5 holds `merge_lock`, from before the records were counted: so an older state never replaces a
+/// newer one.
+ContentHash merge_records(const std::filesystem::path& results, const sweep::RunDirectory& directory,
+                          const StoredStudy& study, const StoredRecords& stored,
+                          const std::string& command_line);
 
 /// Waits until no other process merges. Those that write segments need not wait.
 sweep::DirectoryLock merge_lock(const sweep::RunDirectory& directory);
