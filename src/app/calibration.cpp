@@ -139,7 +139,12 @@ class CalibrationFile {
                      const trial::Experiment& experiment) const {
         AdcRanges ranges;
         try {
-            ranges = from_json(stored_.at(name));
+            const Json& entry = stored_.at(name);
+            const Json& rows = entry.at("ranges");
+            // A digit that a disk has changed would change records, and no one would know.
+            if (entry.at("hash").get<std::string>() != hash_text(rows.dump()).hex())
+                refuse("its numbers are not those that were written");
+            ranges = from_json(rows);
         } catch (const Json::exception& error) {
             refuse(error.what());
         }
@@ -149,7 +154,8 @@ class CalibrationFile {
     }
 
     void add(const std::string& name, const AdcRanges& ranges) {
-        stored_[name] = to_json(ranges);
+        const Json rows = to_json(ranges);
+        stored_[name] = {{"hash", hash_text(rows.dump()).hex()}, {"ranges", rows}};
         io::write_text_atomically(path_, stored_.dump(1) + "\n");
     }
 

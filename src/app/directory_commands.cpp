@@ -114,6 +114,11 @@ ExitCode replay(const ReplayOptions& options) {
         fmt::print("the run directory has no such record yet\n");
         return ExitCode::done;
     }
+    if (stored->failed()) {
+        fmt::print("the stored record failed ({}); give the command of the run again to replace it\n",
+                   stored->failure);
+        return ExitCode::done;
+    }
     const bool same = io::content_hash_of(*stored) == io::content_hash_of(record);
     fmt::print("{} the stored record, bit for bit\n", same ? "equal to" : "DIFFERENT from");
     return same ? ExitCode::done : ExitCode::internal;

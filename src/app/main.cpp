@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -189,6 +190,7 @@ int main(int argc, char** argv) {
         const auto alone = comm::make_local_communicator();
         return conclude(*alone, [&] { return command(*alone); });
     }
+    std::signal(SIGXFSZ, SIG_IGN);  // a file above `ulimit -f` is then an error with a sentence
     sweep::catch_stop_signals();
     const auto comm = comm::make_communicator(&argc, &argv);
     return conclude(*comm, [&] { return command(*comm); });

@@ -46,7 +46,8 @@ struct Ready {
 /// Settings may be the same while a file behind them is another: then records carry keys that this study has
 /// not.
 void expect_same_contents(const sweep::Census& census, const std::string& directory) {
-    if (census.foreign() == 0) return;
+    // A single segment that strayed in costs only its own records; warn_of_damage names it.
+    if (census.foreign() == 0 || census.succeeded() + census.failed() > 0) return;
     throw DataError(
         fmt::format("{}: the run directory holds records of the same settings with other contents of the "
                     "weights or image files, or "
@@ -67,8 +68,8 @@ Ready prepare(const RunOptions& options, comm::Communicator& comm) {
         options.directory, resolved,
         [&](const std::string& stored) { return config::differences(stored, resolved); }, part);
     const StoredRecords before = count_records(*ready.directory, ready.session.workload);
-    warn_of_damage(before);
     expect_same_contents(before.census, options.directory);
+    warn_of_damage(before);
     ready.directory->follow(resolved);
     store(stored_form(ready.session), *ready.directory);
     ready.records_before = before.census.succeeded();

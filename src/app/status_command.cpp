@@ -76,7 +76,7 @@ Look look_at(const std::string& path) {
     sweep::RunDirectory directory = sweep::RunDirectory::read(path);
     StoredStudy study = read_stored_study(directory);
     Look look{std::move(study), std::move(directory), {}, {}, 0, {}};
-    look.stored.emplace(StoredRecords{sweep::Census(look.study.workload), {}});
+    look.stored.emplace(StoredRecords{sweep::Census(look.study.workload), {}, {}});
     std::map<std::filesystem::path, std::size_t> records;
     look.stored->segments =
         look.directory.scan([&](const io::RecordStatus& record, const std::filesystem::path& segment) {

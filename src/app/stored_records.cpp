@@ -8,15 +8,24 @@
 namespace crossweep::app {
 
 StoredRecords count_records(const sweep::RunDirectory& directory, const sweep::Workload& workload) {
-    StoredRecords stored{sweep::Census(workload), {}};
-    stored.segments =
-        directory.scan([&](const io::RecordStatus& record, const auto&) { stored.census.add(record); });
+    StoredRecords stored{sweep::Census(workload), {}, {}};
+    stored.segments = directory.scan([&](const io::RecordStatus& record, const auto& segment) {
+        const std::size_t foreign_before = stored.census.foreign();
+        stored.census.add(record);
+        if (stored.census.foreign() > foreign_before) stored.foreign.insert(segment);
+    });
     return stored;
 }
 
 void warn_of_damage(const StoredRecords& stored) {
     for (const std::string& sentence : stored.segments.damaged)
         fmt::print(stderr, "crossweep: warning: {}\n", sentence);
+    for (const auto& segment : stored.foreign) {
+        fmt::print(stderr,
+                   "crossweep: warning: {}: the segment holds records of another study, which are left out. "
+                   "Remove it from the run directory.\n",
+                   segment.string());
+    }
 }
 
 ContentHash merge_records(const std::filesystem::path& results, const sweep::RunDirectory& directory,

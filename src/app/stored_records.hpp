@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <set>
 #include <string>
 
 #include "crossweep/sweep/census.hpp"
@@ -14,12 +15,13 @@ namespace crossweep::app {
 struct StoredRecords {
     sweep::Census census;
     sweep::RunDirectory::Segments segments;
+    std::set<std::filesystem::path> foreign;  ///< segments with records of points that the study has not got
 };
 
 /// `workload` has to live as long as what is given.
 StoredRecords count_records(const sweep::RunDirectory& directory, const sweep::Workload& workload);
 
-/// Say on the standard error which segments are damaged.
+/// Say on the standard error which segments are damaged or hold records of another study.
 void warn_of_damage(const StoredRecords& stored);
 
 /// Write `results` from what was counted; `command_line` goes into it. Whoever writes the directory's own

@@ -24,6 +24,9 @@ struct Advice {
 constexpr std::array advices{
     Advice{ENOSPC, "the disk is full", "Free some space and start again."},
     Advice{EDQUOT, "the disk quota is used up", "Free some space and start again."},
+    Advice{EFBIG, "it would be larger than a file may be", "Raise the limit (ulimit -f) and start again."},
+    Advice{EMFILE, "too many files are open", "Raise the limit (ulimit -n) and start again."},
+    Advice{ESTALE, "the file server has lost it", "Check the file server and start again."},
     Advice{EACCES, "permission denied", "Check the permissions of the file and of its folder."},
     Advice{EPERM, "permission denied", "Check the permissions of the file and of its folder."},
     Advice{EROFS, "the file system is read-only", "Choose a folder that can be written."},

@@ -43,7 +43,7 @@ void append_seal(const std::filesystem::path& path) {
 }
 
 [[noreturn]] void fail_as_damaged(const std::filesystem::path& path, const std::string& reason) {
-    throw DataError(fmt::format(
+    throw DamagedSegment(fmt::format(
         "{}: the segment is damaged ({}). Remove it from the run directory: its units will then be "
         "computed again.",
         path.string(), reason));

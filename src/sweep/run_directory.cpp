@@ -35,9 +35,21 @@ std::size_t next_number(const std::vector<fs::path>& segments, Part part) {
     std::size_t number = part.index;
     for (const fs::path& segment : segments) {
         const std::size_t used = std::stoul(segment.stem().string());
-        while (number <= used) number += part.count;
+        if (used >= number) number += ((used - number) / part.count + 1) * part.count;
     }
     return number;
+}
+
+/// Remove what killed writers left half written. Whoever writes holds the directory's lock, as the caller
+/// does; calibrations alone have a lock of their own.
+void remove_temporaries(const fs::path& folder) {
+    std::error_code error;  // what cannot be removed disturbs nobody
+    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+        const fs::path& path = entry->path();
+        std::error_code not_removed;
+        if (path.extension() == ".tmp" && path.filename() != "calibration.json.tmp")
+            fs::remove(path, not_removed);
+    }
 }
 
 /// The lock on `file`, or nothing if another process has it and `operation` does not wait.
@@ -54,6 +66,24 @@ std::optional<DirectoryLock> lock_file(const fs::path& file, int operation) {
                                 file.string(), std::strerror(errno)));
 }
 
+/// A whole run has the directory alone; parts share it, and each has its part alone.
+std::vector<DirectoryLock> locks_of(const fs::path& path, Part part) {
+    std::vector<DirectoryLock> locks;
+    const auto take = [&](const std::string& name, int operation) {
+        auto lock = lock_file(path / name, operation | LOCK_NB);
+        if (!lock) {
+            throw DataError(fmt::format(
+                "{}: another process is running this study here. Wait for it, or give each job its "
+                "--part.",
+                path.string()));
+        }
+        locks.push_back(std::move(*lock));
+    };
+    take("run.lock", part.count == 1 ? LOCK_EX : LOCK_SH);
+    if (part.count > 1) take(fmt::format("run-{}of{}.lock", part.index, part.count), LOCK_EX);
+    return locks;
+}
+
 bool is_segment(const fs::path& path) {
     const std::string stem = path.stem().string();
     return path.extension() == ".h5" && !stem.empty() && stem.size() < 18 &&
@@ -66,18 +96,10 @@ RunDirectory RunDirectory::open(const fs::path& path, const std::string& study_t
                                 const StudyDifferences& differences, Part part) {
     make_directories(path);
     RunDirectory directory(path, part);
-    const fs::path lock =
-        path / (part.count == 1 ? "run.lock" : fmt::format("run-{}of{}.lock", part.index, part.count));
-    directory.lock_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (directory.lock_ < 0 || flock(directory.lock_, LOCK_EX | LOCK_NB) != 0) {
-        const bool taken = directory.lock_ >= 0 && errno == EWOULDBLOCK;
-        throw DataError(
-            fmt::format("{}: {}. {}", path.string(),
-                        taken ? "another process is running this study here"
-                              : fmt::format("the lock cannot be taken ({})", std::strerror(errno)),
-                        taken ? "Wait for it, or give each job its --part." : "Choose another --out."));
-    }
+    directory.locks_ = locks_of(path, part);
     directory.exclusively([&] {
+        remove_temporaries(path);
+        remove_temporaries(path / "segments");
         const fs::path frozen = path / "study.toml";
         const auto sentences =
             fs::exists(frozen) ? differences(io::read_text(frozen)) : std::vector<std::string>{};
@@ -93,27 +115,13 @@ RunDirectory RunDirectory::open(const fs::path& path, const std::string& study_t
 }
 
 RunDirectory RunDirectory::read(const fs::path& path) {
-    if (!fs::exists(path / "study.toml")) {
-        throw DataError(
-            fmt::format("{}: this is not a run directory (it has no study.toml). "
-                        "Give the directory that crossweep run --out made.",
-                        path.string()));
+    std::error_code error;
+    if (!fs::exists(path / "study.toml", error)) {
+        throw DataError(fmt::format(
+            "{}: this is not a run directory ({}). Give the directory that crossweep run --out made.",
+            path.string(), error ? error.message() : "it has no study.toml"));
     }
     return {path, {}};
-}
-
-RunDirectory::~RunDirectory() {
-    if (lock_ >= 0) ::close(lock_);
-}
-
-RunDirectory::RunDirectory(RunDirectory&& other) noexcept
-    : path_(std::move(other.path_)), part_(other.part_), lock_(std::exchange(other.lock_, -1)) {}
-
-RunDirectory& RunDirectory::operator=(RunDirectory&& other) noexcept {
-    path_.swap(other.path_);
-    std::swap(part_, other.part_);
-    std::swap(lock_, other.lock_);
-    return *this;
 }
 
 DirectoryLock::~DirectoryLock() {
@@ -174,7 +182,7 @@ RunDirectory::Segments RunDirectory::scan(const VisitStatus& visit) const {
         try {
             for (const io::RecordStatus& record : io::read_segment_status(segment)) visit(record, segment);
             found.whole.push_back(segment);
-        } catch (const DataError& error) {
+        } catch (const io::DamagedSegment& error) {
             found.damaged.emplace_back(error.what());
         }
     }

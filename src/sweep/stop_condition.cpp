@@ -45,8 +45,10 @@ StopCondition StopCondition::from_environment(double time_budget_s) {
     if (time_budget_s > 0) return StopCondition(time_budget_s);
     const char* end = std::getenv("SLURM_JOB_END_TIME");  // seconds since the epoch
     if (end == nullptr) return {};
+    // An end that is no number, or past while the job runs (a clock is wrong), says nothing; to stop at once
+    // would send a job back into the queue for ever.
     const double left = std::strtod(end, nullptr) - static_cast<double>(std::time(nullptr));
-    return left > 0 ? StopCondition(left) : StopCondition(0.0);
+    return left > 0 ? StopCondition(left) : StopCondition();
 }
 
 bool StopCondition::signalled() const {

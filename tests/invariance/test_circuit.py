@@ -164,15 +164,16 @@ def test_more_points_calibrate_only_what_is_new(study, tmp_path):
     assert json.loads((tmp_path / "run/calibration.json").read_text()) == stored
 
 
-def test_the_stored_calibration_is_what_a_run_uses(study, finished, expected, tmp_path):
+def test_a_stored_calibration_with_other_numbers_is_refused(study, finished, tmp_path):
     (tmp_path / "run").mkdir()
     stored = json.loads((finished / "calibration.json").read_text())
-    for rows in stored.values():
-        for row in rows:
+    for entry in stored.values():
+        for row in entry["ranges"]:
             row["top_of_slice"] = [top / 2 for top in row["top_of_slice"]]
     (tmp_path / "run/calibration.json").write_text(json.dumps(stored))
-    assert run(study, tmp_path / "run").returncode == 0
-    assert content_hash(tmp_path / "run") != expected
+    refused = run(study, tmp_path / "run")
+    assert refused.returncode == 4
+    assert "its numbers are not those that were written" in refused.stderr
 
 
 BROKEN = {
@@ -191,7 +192,8 @@ BROKEN = {
 def test_a_broken_calibration_is_one_sentence(study, finished, tmp_path, broken, ranks):
     (tmp_path / "run").mkdir()
     stored = json.loads((finished / "calibration.json").read_text())
-    text = json.dumps({name: BROKEN[broken](rows) for name, rows in stored.items()}) if broken != "no JSON" else "{"
+    text = "{" if broken == "no JSON" else json.dumps(
+        {name: entry | {"ranges": BROKEN[broken](entry["ranges"])} for name, entry in stored.items()})
     (tmp_path / "run/calibration.json").write_text(text)
     refused = run(study, tmp_path / "run", ranks=ranks)
     assert refused.returncode == 4

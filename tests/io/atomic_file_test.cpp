@@ -1,10 +1,10 @@
 #include "crossweep/io/atomic_file.hpp"
 
-#include <signal.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <random>
 
 #include "crossweep/io/hdf5_file.hpp"
@@ -68,6 +68,21 @@ TEST(AtomicFile, full_device_is_reported_as_full_disk) {
     std::filesystem::create_symlink("/dev/full", folder / "a.tmp");
     EXPECT_THAT(data_error_of([&] { write_text_atomically(folder / "a", "x"); }),
                 HasSubstr("the disk is full"));
+    EXPECT_EQ(files_in(folder.path()), 0U);
+}
+
+TEST(AtomicFile, limit_on_the_size_of_files_is_reported_and_leaves_no_temporary) {
+    const TemporaryFolder folder;
+    rlimit before{};
+    ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const rlimit tight{1000, before.rlim_max};
+    const auto old_action = std::signal(SIGXFSZ, SIG_IGN);  // else the first byte too many ends the process
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    const std::string sentence =
+        data_error_of([&] { write_text_atomically(folder / "a", std::string(2000, 'x')); });
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+    std::signal(SIGXFSZ, old_action);
+    EXPECT_THAT(sentence, HasSubstr("cannot be written (it would be larger than a file may be). Raise the"));
     EXPECT_EQ(files_in(folder.path()), 0U);
 }
 

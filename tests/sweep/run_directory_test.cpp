@@ -139,6 +139,38 @@ TEST_F(RunDirectoryTest, parts_write_side_by_side_and_never_choose_the_same_segm
     EXPECT_THAT(io::data_error_of([&] { open({2, 3}); }), testing::HasSubstr("another process is running"));
 }
 
+TEST_F(RunDirectoryTest, whole_run_and_part_keep_each_other_out) {
+    {
+        const auto whole = open();
+        EXPECT_THAT(io::data_error_of([&] {
+                        open({1, 2});
+                    }),
+                    testing::HasSubstr("another process is running"));
+    }
+    const auto first = open({1, 2});
+    EXPECT_THAT(io::data_error_of([&] { open(); }), testing::HasSubstr("another process is running"));
+    EXPECT_NO_THROW(open({2, 2}));
+}
+
+TEST_F(RunDirectoryTest, opening_removes_what_killed_writers_left) {
+    const Workload workload = coin_workload();
+    open({2, 2}).append(some_records(workload, 0, 2));
+    // Of a part that goes on behind 000002.h5 and never writes this name again.
+    io::write_file(path_ / "segments/000001.h5.tmp", "half");
+    io::write_file(path_ / "results.h5.tmp", "half");
+    open({1, 2});
+    EXPECT_THAT(segments(), testing::ElementsAre("000002.h5"));
+    EXPECT_FALSE(std::filesystem::exists(path_ / "results.h5.tmp"));
+}
+
+TEST_F(RunDirectoryTest, far_numbers_of_segments_are_passed_at_once) {
+    const Workload workload = coin_workload();
+    auto directory = open();
+    io::write_file(path_ / "segments/99999999999.h5", "a name that no run has chosen");
+    directory.append(some_records(workload, 0, 1));
+    EXPECT_THAT(segments(), testing::Contains("100000000000.h5"));
+}
+
 TEST_F(RunDirectoryTest, whole_run_goes_on_behind_the_segments_of_parts) {
     const Workload workload = coin_workload();
     for (std::size_t index = 1; index <= 3; ++index)

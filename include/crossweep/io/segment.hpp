@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "crossweep/core/error.hpp"
 #include "crossweep/io/record.hpp"
 
 namespace crossweep::io {
@@ -14,7 +15,14 @@ namespace crossweep::io {
 /// program as attributes. Throws DataError (disk full, not writable).
 void write_segment(const std::filesystem::path& path, std::span<const Record> records);
 
-/// Read a segment and check its hash. Throws DataError if it is damaged or of an unknown version.
+/// The bytes of a segment are not those that were written: its records are lost.
+class DamagedSegment : public DataError {
+  public:
+    using DataError::DataError;
+};
+
+/// Read a segment and check its hash. Throws DamagedSegment, or DataError if it cannot be read now or is of
+/// an unknown version: then its records may be whole.
 std::vector<Record> read_segment(const std::filesystem::path& path);
 
 /// The same without the records' arrays, which are only checked to be as they were written.

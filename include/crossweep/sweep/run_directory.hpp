@@ -43,12 +43,6 @@ class RunDirectory {
     /// Open for reading. Throws DataError if it is not a run directory.
     static RunDirectory read(const std::filesystem::path& path);
 
-    ~RunDirectory();
-    RunDirectory(RunDirectory&& other) noexcept;
-    RunDirectory& operator=(RunDirectory&& other) noexcept;
-    RunDirectory(const RunDirectory&) = delete;
-    RunDirectory& operator=(const RunDirectory&) = delete;
-
     const std::filesystem::path& path() const { return path_; }
     std::filesystem::path results() const { return path_ / "results.h5"; }
     std::string study_toml() const;
@@ -84,7 +78,7 @@ class RunDirectory {
 
     std::filesystem::path path_;
     Part part_;
-    int lock_ = -1;
+    std::vector<DirectoryLock> locks_;
 };
 
 /// Visit every record of `segments`, one of which at a time is in memory. Throws DataError if one is damaged.
