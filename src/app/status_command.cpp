@@ -173,13 +173,14 @@ void print_text(const Look& look, const std::string& path, bool with_surface) {
                    slow["point"].get<std::size_t>(), slow["name"].get<std::string>(),
                    slow["trial"].get<std::size_t>(), slow["shard"].get<std::size_t>());
     }
-    print_mixed_paths(census.paths());
+    const bool shows_surface = with_surface && look.done() > 0;
+    if (!shows_surface) print_mixed_paths(census.paths());  // else the surface says it
     for (const auto& [cell, why] : census.failures()) {
         const auto& [point, trial, shard] = cell;
         fmt::print("  failed: {}\n    crossweep replay {} --point {} --trial {} --shard {}\n", why, path,
                    point, trial, shard);
     }
-    if (with_surface && look.done() > 0) print_report(surface_of(look));
+    if (shows_surface) print_report(surface_of(look));
 }
 
 }  // namespace

@@ -11,6 +11,10 @@
 namespace crossweep::io {
 namespace {
 
+/// HDF5 1.10 crashes when it tidies up at the end of the process after a file could not be written; before
+/// main, because no other call may come first. Files are closed by their owners.
+[[maybe_unused]] const herr_t no_tidying_at_exit = H5dont_atexit();
+
 Hdf5Identifier open_to_read(const Place& place) {
     // Says better than HDF5 what is wrong with a name.
     const FileDescriptor readable(place.file, FileDescriptor::Mode::read);

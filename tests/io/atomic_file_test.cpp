@@ -125,24 +125,24 @@ TEST(AtomicFile, small_disk_keeps_what_it_has_and_takes_more_once_there_is_room)
 }
 
 /// The program may write files of so many bytes only, for as long as this lives: as if the disk were full.
-class SmallDisk {
+class SizeLimit {
   public:
-    explicit SmallDisk(rlim_t bytes) {
+    explicit SizeLimit(rlim_t bytes) {
         ::getrlimit(RLIMIT_FSIZE, &before_);
         const rlimit small{bytes, before_.rlim_max};
         ::setrlimit(RLIMIT_FSIZE, &small);
-        handler_ = ::signal(SIGXFSZ, SIG_IGN);
+        handler_ = std::signal(SIGXFSZ, SIG_IGN);
     }
-    ~SmallDisk() {
+    ~SizeLimit() {
         ::setrlimit(RLIMIT_FSIZE, &before_);
-        ::signal(SIGXFSZ, handler_);
+        std::signal(SIGXFSZ, handler_);
     }
-    SmallDisk(const SmallDisk&) = delete;
-    SmallDisk& operator=(const SmallDisk&) = delete;
+    SizeLimit(const SizeLimit&) = delete;
+    SizeLimit& operator=(const SizeLimit&) = delete;
 
   private:
     rlimit before_{};
-    sighandler_t handler_{};
+    void (*handler_)(int) = nullptr;
 };
 
 /// About 600 kB: data sets in one piece, in a chunk and of texts.
@@ -169,7 +169,7 @@ TEST(AtomicFile, hdf5_file_that_outgrows_the_disk_while_it_is_written_is_one_err
     const auto size = std::filesystem::file_size(folder / "whole.h5");
     std::filesystem::remove(folder / "whole.h5");
     for (std::size_t bytes = 0; bytes < size; bytes += bytes < 20000 ? 1111 : 33333) {
-        const SmallDisk disk(bytes);
+        const SizeLimit disk(bytes);
         const std::string message = data_error_of([&] { write_atomically(folder / "a.h5", write_on_disk); });
         ASSERT_THAT(message, StartsWith((folder / "a.h5.tmp").string() + ": cannot be written (")) << bytes;
         ASSERT_TRUE(std::filesystem::is_empty(folder.path())) << bytes;
