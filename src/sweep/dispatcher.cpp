@@ -8,9 +8,9 @@
 namespace crossweep::sweep {
 namespace {
 
-constexpr double ahead_s = 5;             ///< work that a worker holds beside what it computes
-constexpr std::size_t most_ahead = 8;     ///< the same in units
-constexpr double shortest_piece_s = 0.5;  ///< cutting finer would mostly repeat noise-free references
+constexpr double ahead_s = 5;              ///< work that a worker holds beside what it computes
+constexpr std::size_t most_ahead = 8;      ///< the same in units
+constexpr double shortest_piece_s = 0.25;  ///< cutting finer would mostly repeat noise-free references
 constexpr double rescue_interval_s = 0.1;
 constexpr double patience_s = 0.25;  ///< least time before a task counts as late
 constexpr std::size_t most_copies = 3;
