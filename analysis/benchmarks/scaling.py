@@ -54,8 +54,10 @@ def scenes(quick: bool) -> list[Scene]:
     levels = [Scene(name, ranks, per_rank * ranks, 1, 4, most_direct_ranks=most)
               for name, most in (("one level", ALWAYS_DIRECT), ("two levels", ALWAYS_LED)) for ranks in sizes[-2:]]
     total = 20_000 if quick else 10_000_000
+    short = [Scene(name, sizes[-1], 50 * per_rank // 25 * sizes[-1], 0.1, 1, most_direct_ranks=most)
+             for name, most in (("one level", ALWAYS_DIRECT), ("two levels", ALWAYS_LED))]
     large = [Scene("ten million", ranks, total, 10, 1) for ranks in sizes]
-    return weak + slow + levels + large
+    return weak + slow + levels + short + large
 
 
 def simulate(program: Path, times: str, scene: Scene) -> dict[str, float]:
@@ -88,7 +90,7 @@ def table(results: list[tuple[Scene, dict[str, float]]]) -> str:
 
 
 def plot(results: list[tuple[Scene, dict[str, float]]], path: Path) -> None:
-    figure = Figure(figsize=(11, 4), layout="constrained")
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
     efficiency, load = figure.subplots(1, 2)
     for unit_s, colour in COLOURS.items():
         chosen = [(s.ranks, r) for s, r in results if s.name == "weak" and s.unit_s == unit_s]
@@ -99,7 +101,7 @@ def plot(results: list[tuple[Scene, dict[str, float]]], path: Path) -> None:
     efficiency.plot([n for n, _ in chosen], [100 * r["efficiency"] for _, r in chosen], "s--", color="0.4",
                     label="units of 10 s, 1 % of the ranks 5 times slower")
     efficiency.set(xlabel="ranks", ylabel="efficiency / %", xscale="log", title="time that counted / (ranks x makespan)")
-    efficiency.legend(frameon=False)
+    figure.legend(frameon=False, loc="outside lower center", ncols=4)
     load.set(xlabel="ranks", ylabel="rank 0 coordinates / % of the time", xscale="log", yscale="log",
              title="load of rank 0 (leaders between above 4096 ranks)")
     for axes in (efficiency, load):

@@ -197,6 +197,7 @@ ExitCode run(const RunOptions& options, comm::Communicator& comm) {
         nothing_done.outcome = sweep::Outcome::interrupted;
         return comm.rank() == 0 ? conclude(*ready, options, nothing_done) : ExitCode::done;
     }
+    comm.max_over_ranks(0);  // tasks come from leaders, calibrations from rank 0: none may overtake the other
     trial::UnitRunner runner(*ready->session.experiment, settings.study.seed, settings.run.batch_images);
     const sweep::RunUnit run_unit = [&](const WorkUnit& unit, const sweep::Cancelled& cancelled) {
         return runner.run(unit, cancelled);
@@ -214,12 +215,13 @@ ExitCode run(const RunOptions& options, comm::Communicator& comm) {
                           stop, scheduler, [&](const auto& progress) { display(progress); });
     display.finish();
     const ExitCode ended = conclude(*ready, options, summary);
-    if (summary.silent_ranks.empty()) return ended;
+    // A rank may be in the middle of a long point whose result nobody wants any more.
+    const auto silent = sweep::await_leaving(comm, summary.silent_ranks, scheduler.long_unit_s);
+    if (silent.empty()) return ended;
     fmt::print(
         stderr,
         "crossweep: rank{} {} no longer answer{}; nothing of them is missing, and they are ended now\n",
-        summary.silent_ranks.size() == 1 ? "" : "s", fmt::join(summary.silent_ranks, ", "),
-        summary.silent_ranks.size() == 1 ? "s" : "");
+        silent.size() == 1 ? "" : "s", fmt::join(silent, ", "), silent.size() == 1 ? "s" : "");
     std::fflush(stdout);
     comm.abort(static_cast<int>(ended));
     return ended;

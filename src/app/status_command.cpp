@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
@@ -32,6 +33,9 @@ struct SlowRecord {
 
 /// What is read in one look at the directory.
 struct Look {
+    Look(StoredStudy stored_study, sweep::RunDirectory run_directory)
+        : study(std::move(stored_study)), directory(std::move(run_directory)) {}
+
     StoredStudy study;
     sweep::RunDirectory directory;
     std::optional<StoredRecords> stored;
@@ -64,7 +68,7 @@ void note_rate(const std::map<std::filesystem::path, std::size_t>& records, Look
     for (const auto& [segment, count] : records) by_time.emplace_back(written_s(segment), count);
     if (by_time.empty()) return;
     std::sort(by_time.begin(), by_time.end());
-    look.last_segment_age_s = static_cast<double>(std::time(nullptr)) - by_time.back().first;
+    look.last_segment_age_s = std::max(0.0, static_cast<double>(std::time(nullptr)) - by_time.back().first);
     const std::size_t first = by_time.size() - std::min(by_time.size(), segments_of_a_rate);
     std::size_t count = 0;
     for (std::size_t i = first + 1; i < by_time.size(); ++i) count += by_time[i].second;
@@ -72,29 +76,32 @@ void note_rate(const std::map<std::filesystem::path, std::size_t>& records, Look
     if (took_s > 0) look.records_per_s = static_cast<double>(count) / took_s;
 }
 
-Look look_at(const std::string& path) {
+std::unique_ptr<Look> look_at(const std::string& path) {
     sweep::RunDirectory directory = sweep::RunDirectory::read(path);
     StoredStudy study = read_stored_study(directory);
-    Look look{std::move(study), std::move(directory), {}, {}, 0, {}};
-    look.stored.emplace(StoredRecords{sweep::Census(look.study.workload), {}, {}});
+    // The census keeps a pointer to the workload, so the look stays where it is.
+    auto made = std::make_unique<Look>(std::move(study), std::move(directory));
+    Look& look = *made;
     std::map<std::filesystem::path, std::size_t> records;
-    look.stored->segments =
-        look.directory.scan([&](const io::RecordStatus& record, const std::filesystem::path& segment) {
-            look.stored->census.add(record);
-            ++records[segment];
-            look.slowest.push_back({record.seconds, record.key});
-            std::ranges::sort(look.slowest, std::greater{}, &SlowRecord::seconds);
-            if (look.slowest.size() > slowest_shown) look.slowest.pop_back();
-        });
+    look.stored.emplace(
+        count_records(look.directory, look.study.workload,
+                      [&](const io::RecordStatus& record, const std::filesystem::path& segment) {
+                          if (record.failed()) return;
+                          ++records[segment];
+                          look.slowest.push_back({record.seconds, record.key});
+                          std::ranges::sort(look.slowest, std::greater{}, &SlowRecord::seconds);
+                          if (look.slowest.size() > slowest_shown) look.slowest.pop_back();
+                      }));
     note_rate(records, look);
-    return look;
+    return made;
 }
 
 /// The surface of the records so far, by way of a results file that only this call sees.
 Report surface_of(const Look& look) {
-    const auto folder =
-        std::filesystem::temp_directory_path() / fmt::format("crossweep-status-{}", ::getpid());
-    std::filesystem::create_directories(folder);
+    std::string folder = std::filesystem::temp_directory_path() / "crossweep-status-XXXXXX";
+    if (::mkdtemp(folder.data()) == nullptr)
+        throw DataError(
+            fmt::format("{}: cannot be made. Set TMPDIR to a folder with room, or use --brief.", folder));
     struct Removal {
         std::filesystem::path folder;
         ~Removal() {
@@ -102,8 +109,9 @@ Report surface_of(const Look& look) {
             std::filesystem::remove_all(folder, nobody_to_tell);
         }
     } const removal{folder};
-    merge_records(folder / "results.h5", look.directory, look.study, *look.stored, "crossweep status");
-    return read_report(folder / "results.h5");
+    const auto results = std::filesystem::path(folder) / "results.h5";
+    merge_records(results, look.directory, look.study, *look.stored, "crossweep status");
+    return read_report(results);
 }
 
 /// The axes' values of a point, as "key = value, ...".
@@ -187,7 +195,8 @@ void print_text(const Look& look, const std::string& path, bool with_surface) {
 
 ExitCode status(const StatusOptions& options) {
     while (true) {
-        const Look look = look_at(options.directory);
+        const std::unique_ptr<const Look> seen = look_at(options.directory);
+        const Look& look = *seen;
         warn_of_damage(*look.stored);
         if (options.watch_s > 0 && isatty(STDOUT_FILENO) != 0) fmt::print("\033[H\033[2J");
         if (options.json)

@@ -7,12 +7,16 @@
 
 namespace crossweep::app {
 
-StoredRecords count_records(const sweep::RunDirectory& directory, const sweep::Workload& workload) {
+StoredRecords count_records(const sweep::RunDirectory& directory, const sweep::Workload& workload,
+                            const sweep::RunDirectory::VisitStatus& visit) {
     StoredRecords stored{sweep::Census(workload), {}, {}};
     stored.segments = directory.scan([&](const io::RecordStatus& record, const auto& segment) {
         const std::size_t foreign_before = stored.census.foreign();
         stored.census.add(record);
-        if (stored.census.foreign() > foreign_before) stored.foreign.insert(segment);
+        if (stored.census.foreign() > foreign_before)
+            stored.foreign.insert(segment);
+        else if (visit)
+            visit(record, segment);
     });
     return stored;
 }

@@ -18,8 +18,9 @@ struct StoredRecords {
     std::set<std::filesystem::path> foreign;  ///< segments with records of points that the study has not got
 };
 
-/// `workload` has to live as long as what is given.
-StoredRecords count_records(const sweep::RunDirectory& directory, const sweep::Workload& workload);
+/// `workload` has to live as long as what is given. `visit` sees every record of the study besides.
+StoredRecords count_records(const sweep::RunDirectory& directory, const sweep::Workload& workload,
+                            const sweep::RunDirectory::VisitStatus& visit = {});
 
 /// Say on the standard error which segments are damaged or hold records of another study.
 void warn_of_damage(const StoredRecords& stored);

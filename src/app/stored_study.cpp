@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "crossweep/core/content_hash.hpp"
 #include "crossweep/core/error.hpp"
 #include "crossweep/io/atomic_file.hpp"
 
@@ -72,9 +73,6 @@ sweep::Workload workload_of(const Json& json) {
     json.at("trials").get_to(workload.trials);
     json.at("shards").get_to(workload.shards);
     json.at("points_per_unit").get_to(workload.points_per_unit);
-    const std::size_t points = workload.point_keys.size();
-    if (workload.group.size() != points || workload.is_reference.size() != points)
-        throw DataError("its lists of points differ in length");
     return workload;
 }
 
@@ -124,10 +122,12 @@ StoredStudy stored_form(const Session& session) {
 }
 
 void store(const StoredStudy& study, const sweep::RunDirectory& directory) {
-    const Json json{{"version", stored_version},
-                    {"name", study.name},
-                    {"workload", workload_to_json(study.workload)},
-                    {"description", description_to_json(study.description)}};
+    const Json content{{"name", study.name},
+                       {"workload", workload_to_json(study.workload)},
+                       {"description", description_to_json(study.description)}};
+    // A digit that a disk has changed would change what records mean, and no one would know.
+    const Json json{
+        {"version", stored_version}, {"hash", hash_text(content.dump()).hex()}, {"study", content}};
     const std::string text = json.dump() + "\n";
     const auto file = file_of(directory);
     directory.exclusively([&] {
@@ -152,8 +152,11 @@ StoredStudy read_stored_study(const sweep::RunDirectory& directory) {
         const Json json = Json::parse(io::read_text(file));
         if (const int version = json.at("version").get<int>(); version != stored_version)
             throw refuse(fmt::format("it has version {}, this crossweep reads {}", version, stored_version));
-        return {json.at("name").get<std::string>(), workload_of(json.at("workload")),
-                description_of(json.at("description"))};
+        const Json& content = json.at("study");
+        if (json.at("hash").get<std::string>() != hash_text(content.dump()).hex())
+            throw refuse("its contents are not those that were written");
+        return {content.at("name").get<std::string>(), workload_of(content.at("workload")),
+                description_of(content.at("description"))};
     } catch (const Json::exception& error) {
         throw refuse(error.what());
     }

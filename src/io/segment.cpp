@@ -181,7 +181,10 @@ auto read_sealed(const std::filesystem::path& path, auto&& read) {
     try {
         return read(file, version);
     } catch (const DataError& error) {
-        fail_as_damaged(path, error.what());
+        throw DataError(
+            fmt::format("{}: the segment cannot be read ({}), though its bytes are those that were written. "
+                        "Start again; if that does not help, use the crossweep that wrote it.",
+                        path.string(), error.what()));
     }
 }
 

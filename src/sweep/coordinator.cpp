@@ -78,7 +78,8 @@ void Coordinator::advance() {
                 // What is finished goes to the disk first: whoever asks for a stop may not wait for long.
                 write_segment();
                 team_.drain();
-                deadline_s_ = comm_.now_s() + options_.patience_s + 2 * longest_unit_s_;
+                deadline_s_ =
+                    comm_.now_s() + options_.patience_s + 2 * std::max(longest_unit_s_, options_.long_unit_s);
                 return;
             }
             team_.feed(tasks_);
@@ -89,6 +90,7 @@ void Coordinator::advance() {
             return;
         case Phase::leaving:
             if (!team_.left() && comm_.now_s() < deadline_s_) return;
+            write_segment();  // what has come meanwhile
             summary_.silent_ranks = team_.missing();
             phase_ = Phase::over;
             return;

@@ -12,8 +12,8 @@ constexpr double ahead_s = 5;              ///< work that a worker holds beside 
 constexpr std::size_t most_ahead = 8;      ///< the same in units
 constexpr double shortest_piece_s = 0.25;  ///< cutting finer would mostly repeat noise-free references
 constexpr double rescue_interval_s = 0.1;
-constexpr double patience_s = 0.25;  ///< least time before a task counts as late
-constexpr std::size_t most_copies = 3;
+constexpr double patience_s = 0.25;    ///< least time before a task counts as late
+constexpr double unknown_task_s = 60;  ///< as long as a unit should take at most
 
 }  // namespace
 
@@ -100,17 +100,18 @@ void Dispatcher::rescue(double now_s, std::vector<Assignment>& assignments) {
 }
 
 bool Dispatcher::is_late(const Open& open, Ticket ticket, double now_s) const {
-    if (open.holders.size() >= most_copies) return false;
     const Worker& holder = workers_[open.holders.back()];
     const auto place = static_cast<std::size_t>(
         std::find(holder.in_hand.begin(), holder.in_hand.end(), ticket) - holder.in_hand.begin());
     const bool waits = place >= holder.capacity;
     if (waits && open.holders.size() == 1) return true;
-    if (learnt_points_ == 0) return false;
-    const double expected_s =
-        learnt_s_ / static_cast<double>(learnt_points_) * static_cast<double>(open.unit.points.size());
+    const double expected_s = learnt_points_ == 0 ? unknown_task_s
+                                                  : learnt_s_ / static_cast<double>(learnt_points_) *
+                                                        static_cast<double>(open.unit.points.size());
     const double begun_s = holder.capacity == 1 ? std::max(open.since_s, holder.since_s) : open.since_s;
-    return now_s - begun_s > patience_s + 2 * expected_s;
+    // Twice as patient with every copy: copies may go to ranks that hang as well, so they never end.
+    const double times = std::exp2(static_cast<double>(std::min<std::size_t>(open.holders.size(), 20)));
+    return now_s - begun_s > patience_s + times * expected_s;
 }
 
 void Dispatcher::take_from(std::size_t number, Ticket ticket, double now_s) {
@@ -123,12 +124,16 @@ void Dispatcher::take_from(std::size_t number, Ticket ticket, double now_s) {
     worker.hungry = true;
 }
 
-Dispatcher::Completion Dispatcher::complete(std::size_t number, Ticket ticket, double now_s) {
+Dispatcher::Completion Dispatcher::complete(std::size_t number, Ticket ticket, bool failed, double now_s) {
     Completion completion;
     completion.held_s = now_s - workers_[number].since_s;
     take_from(number, ticket, now_s);
     const auto found = open_.find(ticket);
     if (found == open_.end()) return completion;  // somebody else was faster
+    if (failed && found->second.holders.size() > 1) {
+        std::erase(found->second.holders, number);
+        return completion;
+    }
     completion.counts = true;
     for (const std::size_t holder : found->second.holders) {
         if (holder == number) continue;

@@ -41,7 +41,8 @@ class Dispatcher {
         double held_s = 0;                   ///< how long the worker had it in hand
         std::vector<std::size_t> to_cancel;  ///< other workers that hold the same task
     };
-    Completion complete(std::size_t worker, Ticket ticket, double now_s);
+    /// A failure counts only if nobody else computes the task.
+    Completion complete(std::size_t worker, Ticket ticket, bool failed, double now_s);
 
     /// Close a task without an answer; gives the workers that hold it.
     std::vector<std::size_t> forget(Ticket ticket, double now_s);

@@ -40,14 +40,15 @@ std::size_t next_number(const std::vector<fs::path>& segments, Part part) {
     return number;
 }
 
-/// Remove what killed writers left half written. Whoever writes holds the directory's lock, as the caller
-/// does; calibrations alone have a lock of their own.
+/// Remove what killed writers left half written. Whoever writes segments and studies holds the directory's
+/// lock, as the caller does; merges and calibrations have locks of their own, and overwrite what is left.
 void remove_temporaries(const fs::path& folder) {
     std::error_code error;  // what cannot be removed disturbs nobody
     for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
         const fs::path& path = entry->path();
         std::error_code not_removed;
-        if (path.extension() == ".tmp" && path.filename() != "calibration.json.tmp")
+        const bool is_ours = path.filename() != "calibration.json.tmp" && path.filename() != "results.h5.tmp";
+        if (path.extension() == ".tmp" && is_ours && entry->is_regular_file(not_removed))
             fs::remove(path, not_removed);
     }
 }

@@ -31,6 +31,17 @@ RunSummary coordinate(comm::Communicator& comm, const Workload& workload, Plan u
     return std::move(coordinator.summary());
 }
 
+std::vector<int> await_leaving(comm::Communicator& comm, std::vector<int> ranks, double seconds) {
+    for (const double end_s = comm.now_s() + seconds; !ranks.empty() && comm.now_s() < end_s;) {
+        if (const auto message = comm.try_receive()) {
+            if (message->tag == tag_stopped) std::erase(ranks, message->source);
+        } else {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    }
+    return ranks;
+}
+
 void work(comm::Communicator& comm, const RunUnit& run, const SchedulerOptions& options) {
     const Hierarchy hierarchy(comm.size(), options);
     if (!hierarchy.leads(comm.rank())) {

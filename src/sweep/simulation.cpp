@@ -26,7 +26,10 @@ class UnitTimes {
         mean_ = relative.empty() ? 1 : sum / static_cast<double>(relative.size());
     }
 
-    double operator()(const WorkUnit& unit, int rank) const {
+    double slowness(int rank) const { return is_slow(rank) ? params_.slow_rank_factor : 1; }
+
+    /// On a rank of the usual speed.
+    double operator()(const WorkUnit& unit) const {
         double seconds = params_.unit_s * static_cast<double>(unit.points.size()) /
                          static_cast<double>(params_.points_per_unit);
         if (!params_.relative_times.empty()) {
@@ -34,7 +37,7 @@ class UnitTimes {
                                             {unit.shard.value(), unit.points.front().value(), 0}, 0);
             seconds *= params_.relative_times[words[0] % params_.relative_times.size()] / mean_;
         }
-        return is_slow(rank) ? params_.slow_rank_factor * seconds : seconds;
+        return seconds;
     }
 
   private:
@@ -83,7 +86,7 @@ class ImitatedWorker final : public LocalWorker {
         if (!computing_ || now_s() < end_s_) return std::nullopt;
         io::Record record;
         record.images = 50;
-        record.seconds = seconds_ / static_cast<double>(computing_->unit.points.size());
+        record.seconds = usual_s_ / static_cast<double>(computing_->unit.points.size());
         record.predicted.assign(record.images, 1);
         record.margin.assign(record.images, 0.5F);
         record.signal.assign(12, 1.0);
@@ -112,7 +115,8 @@ class ImitatedWorker final : public LocalWorker {
         begun_s_ = now_s();
         computing_ = std::move(waiting_.front());
         waiting_.pop_front();
-        seconds_ = stage_.times(computing_->unit, rank_);
+        usual_s_ = stage_.times(computing_->unit);
+        seconds_ = usual_s_ * stage_.times.slowness(rank_);
         end_s_ = begun_s_ + seconds_;
         stage_.network.wake(rank_, end_s_);
     }
@@ -121,7 +125,7 @@ class ImitatedWorker final : public LocalWorker {
     int rank_;
     std::deque<Task> waiting_;
     std::optional<Task> computing_;
-    double seconds_ = 0, begun_s_ = 0, end_s_ = 0;
+    double usual_s_ = 0, seconds_ = 0, begun_s_ = 0, end_s_ = 0;
 };
 
 /// A rank that does what worker.cpp's does, in simulated time.
@@ -262,7 +266,7 @@ class Simulation {
         const auto load = network_.load(0);
         result_.makespan_s = makespan_s;
         result_.efficiency = useful_s_ / (static_cast<double>(ranks) * makespan_s);
-        result_.wasted = stage_.computed_s > 0 ? 1 - useful_s_ / stage_.computed_s : 0;
+        result_.wasted = std::max(0.0, 1 - coordinator_->summary().progress.compute_s / stage_.computed_s);
         result_.tail_s = makespan_s - stage_.idle_since_s;
         result_.coordinator_busy = load.busy_s / makespan_s;
         result_.messages = load.messages;

@@ -50,7 +50,9 @@ bool Team::take_local(const OnAnswer& on_answer) {
 
 void Team::complete(std::size_t worker, Answer answer, const OnAnswer& on_answer) {
     const Ticket ticket = answer.ticket;
-    const Dispatcher::Completion done = dispatcher_.complete(worker, ticket, comm_.now_s());
+    const bool failed = std::any_of(answer.records.begin(), answer.records.end(),
+                                    [](const io::Record& record) { return record.failed(); });
+    const Dispatcher::Completion done = dispatcher_.complete(worker, ticket, failed, comm_.now_s());
     if (!done.counts) return;
     for (const std::size_t other : done.to_cancel) cancel(other, std::span(&ticket, 1));
     dispatcher_.learn(answer.records.size(), answer.seconds);

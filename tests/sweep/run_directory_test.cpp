@@ -157,10 +157,12 @@ TEST_F(RunDirectoryTest, opening_removes_what_killed_writers_left) {
     open({2, 2}).append(some_records(workload, 0, 2));
     // Of a part that goes on behind 000002.h5 and never writes this name again.
     io::write_file(path_ / "segments/000001.h5.tmp", "half");
-    io::write_file(path_ / "results.h5.tmp", "half");
+    io::write_file(path_ / "study.json.tmp", "half");
+    io::write_file(path_ / "results.h5.tmp", "what a merge may be writing now");
     open({1, 2});
     EXPECT_THAT(segments(), testing::ElementsAre("000002.h5"));
-    EXPECT_FALSE(std::filesystem::exists(path_ / "results.h5.tmp"));
+    EXPECT_FALSE(std::filesystem::exists(path_ / "study.json.tmp"));
+    EXPECT_TRUE(std::filesystem::exists(path_ / "results.h5.tmp"));
 }
 
 TEST_F(RunDirectoryTest, far_numbers_of_segments_are_passed_at_once) {

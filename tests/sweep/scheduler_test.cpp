@@ -260,5 +260,41 @@ TEST_F(Scheduler, rank_that_hangs_does_not_hold_up_the_end) {
     }
 }
 
+TEST_F(Scheduler, failure_of_one_rank_does_not_count_while_another_computes_the_same) {
+    if (Ranks::all().size() < 3) GTEST_SKIP() << "needs a rank to hang and another to fail for it (mpirun)";
+    workload_ = coin_workload(1, 1, 100);
+    const auto start = std::chrono::steady_clock::now();
+    const auto elapsed_s = [&] {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    };
+    // One rank takes long enough to be late; whoever helps it out fails at once.
+    const RunSummary summary = run([&](const WorkUnit& unit, const Cancelled& cancelled) {
+        const bool slow = Ranks::all().rank() == 1;
+        while (slow && elapsed_s() < 3 && !cancelled())
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        if (!slow && elapsed_s() > 0.2) throw std::runtime_error("no memory");
+        return toss_unit(unit);
+    });
+    if (!Ranks::first()) return;
+    EXPECT_EQ(summary.progress.units_failed, 0);
+    EXPECT_EQ(io::content_hash(records()), expected_hash(workload_));
+}
+
+TEST_F(Scheduler, rank_in_the_middle_of_a_long_point_leaves_late_and_is_named_until_then) {
+    if (Ranks::all().size() == 1) GTEST_SKIP() << "needs another rank (mpirun)";
+    options_.patience_s = 0.1;
+    const int busy = Ranks::all().size() - 1;
+    const RunSummary summary = run([&](const WorkUnit& unit, const Cancelled&) {
+        const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(6);
+        while (Ranks::all().rank() == busy && std::chrono::steady_clock::now() < end)
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        return toss_unit(unit);
+    });
+    if (!Ranks::first()) return;
+    EXPECT_EQ(summary.silent_ranks, std::vector<int>{busy});
+    EXPECT_TRUE(await_leaving(Ranks::all(), summary.silent_ranks, 20).empty());
+    EXPECT_EQ(io::content_hash(records()), expected_hash(workload_));
+}
+
 }  // namespace
 }  // namespace crossweep::sweep

@@ -32,7 +32,8 @@ struct SchedulerOptions {
     int most_computing_ranks = 1024;       ///< with more ranks than this, rank 0 only coordinates
     int most_direct_ranks = 4096;  ///< with more ranks than this, leaders of groups coordinate for rank 0
     int ranks_per_group = 128;
-    double patience_s = 10;  ///< how long a rank that has been told to leave is waited for
+    double patience_s = 10;   ///< how long a rank that has been told to leave is waited for
+    double long_unit_s = 60;  ///< what a unit may take; whoever is asked to finish has twice that
 };
 
 /// Where a run stands; handed to the observer whenever records have arrived, and a few times a second.
@@ -60,12 +61,15 @@ struct RunSummary {
 };
 
 /// Rank 0: have `units` computed and their records written to `directory`. Returns when all are done, or,
-/// once `stop` asks for it, when every unit in hand is. Units are cut into smaller pieces towards the end,
-/// and the last ones are given to idle ranks once more if their answers are late; whichever answer comes
-/// first counts. Throws DataError if a segment cannot be written.
+/// once `stop` asks for it, when every unit in hand is or has had its time. Units are cut into smaller pieces
+/// towards the end, and the last ones are given to idle ranks once more if their answers are late; whichever
+/// answer comes first counts. Throws DataError if a segment cannot be written.
 RunSummary coordinate(comm::Communicator& comm, const Workload& workload, Plan units, const RunUnit& run,
                       RunDirectory& directory, const StopCondition& stop, const SchedulerOptions& options,
                       const ProgressObserver& observe);
+
+/// Rank 0, later: those of `ranks` that have still not left after `seconds` more.
+std::vector<int> await_leaving(comm::Communicator& comm, std::vector<int> ranks, double seconds);
 
 /// Every other rank: compute, or lead a group that computes, until rank 0 says stop. `options` as on rank 0.
 void work(comm::Communicator& comm, const RunUnit& run, const SchedulerOptions& options);

@@ -27,11 +27,11 @@ struct SimulationParams {
 
 struct SimulationResult {
     double makespan_s = 0;
-    double efficiency = 0;        ///< time of the answers that counted / (ranks * makespan)
-    double wasted = 0;            ///< fraction of the time computed whose answers did not count
-    double tail_s = 0;            ///< from when the last time all workers were busy to the end
-    double coordinator_busy = 0;  ///< fraction of the makespan that rank 0 coordinated
-    double busiest_leader = 0;    ///< the same of the busiest leader; 0 if there are none
+    double efficiency = 0;  ///< time of the answers that counted, at the usual speed / (ranks * makespan)
+    double wasted = 0;      ///< fraction of the time computed whose answers did not count
+    double tail_s = 0;      ///< from when the last time all workers were busy to the end
+    double coordinator_busy = 0;                    ///< fraction of the makespan that rank 0 coordinated
+    double busiest_leader = 0;                      ///< the same of the busiest leader; 0 if there are none
     std::uint64_t messages = 0, message_bytes = 0;  ///< that rank 0 sent or received
     std::uint64_t segments = 0, segment_bytes = 0;
     std::uint64_t records = 0;
