@@ -101,12 +101,12 @@ def plot(results: list[tuple[Scene, dict[str, float]]], path: Path) -> None:
     efficiency.plot([n for n, _ in chosen], [100 * r["efficiency"] for _, r in chosen], "s--", color="0.4",
                     label="units of 10 s, 1 % of the ranks 5 times slower")
     efficiency.set(xlabel="ranks", ylabel="efficiency / %", xscale="log", title="time that counted / (ranks x makespan)")
-    figure.legend(frameon=False, loc="outside lower center", ncols=4)
+    efficiency.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncol=2)
     load.set(xlabel="ranks", ylabel="rank 0 coordinates / % of the time", xscale="log", yscale="log",
              title="load of rank 0 (leaders between above 4096 ranks)")
     for axes in (efficiency, load):
         axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=130)
+    figure.savefig(path, dpi=100)
 
 
 def main() -> None:

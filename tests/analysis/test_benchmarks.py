@@ -134,3 +134,28 @@ def test_a_failing_bench_exits_4_and_a_missing_program_2(tmp_path, capsys, monke
     assert "bench exited 3" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         compare_with_pytorch.main(["--program", str(tmp_path / "absent")])
+
+
+# ---- many ranks -------------------------------------------------------------------------------------------------
+
+@needs_program
+def test_scaling_gives_tables_and_a_plot(tmp_path):
+    done = subprocess.run([ROOT / "analysis/benchmarks/scaling.py", "--quick", "--out", tmp_path, "--program", PROGRAM],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "scaling.png").stat().st_size > 10_000
+    results = json.loads((tmp_path / "scaling.json").read_text())
+    assert {result["ranks"] for result in results} == {64, 256}
+    assert all(0 < result["efficiency"] <= 1 for result in results)
+    assert (tmp_path / "scaling.md").read_text().count("\n") == len(results) + 2
+
+
+@needs_program
+def test_driver_overhead_counts_what_is_not_spent_in_units(tmp_path):
+    study = write_study(Work(images=8), tmp_path)
+    done = subprocess.run([ROOT / "analysis/benchmarks/driver_overhead.py", study, "--ranks", "1", "2", "--rounds", "1",
+                           "--program", PROGRAM], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    overheads = [float(line.split()[-2]) for line in done.stdout.splitlines() if line.endswith(" %")]
+    assert len(overheads) == 2 and all(0 < overhead < 100 for overhead in overheads)
+    assert "content hashes: all equal" in done.stdout
