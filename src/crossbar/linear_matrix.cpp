@@ -166,7 +166,7 @@ void pack(Index rows, LinearMatrix& matrix) {
 
 void LinearMultiplier::multiply(const LinearMatrix& matrix, std::size_t head, InputConverter& inputs,
                                 const std::optional<ReadNoiseOfProduct>& noise, linalg::MatrixView y) {
-    const bool exact = matrix.codes.outputs() > 0;
+    const bool exact = matrix.is_exact();
     if (!matrix.packed.empty()) {
         matrix.packed.multiply(inputs.values(), y);
     } else if (!exact) {
@@ -201,7 +201,7 @@ void LinearMultiplier::multiply(const LinearMatrix& matrix, std::size_t head, In
 void LinearMultiplier::finish_blocks(const LinearMatrix& matrix, std::size_t head, InputConverter& inputs,
                                      const std::optional<ReadNoiseOfProduct>& noise, Index first,
                                      linalg::MatrixView y) {
-    const bool exact = matrix.codes.outputs() > 0;
+    const bool exact = matrix.is_exact();
     const std::size_t block_sums = static_cast<std::size_t>(y.rows()) * block_width;
     const auto first_output = static_cast<std::size_t>(first), outputs = static_cast<std::size_t>(y.cols());
     normal_.resize(outputs);

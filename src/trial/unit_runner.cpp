@@ -122,12 +122,12 @@ linalg::MatrixView UnitRunner::forward(const LoadedModel& model, linalg::MatmulE
 }
 
 linalg::DigitalEngine& UnitRunner::digital(std::size_t model) {
-    if (digital_model_ != model) {
-        digital_model_.reset();  // nothing, if the next cannot be made
-        digital_.emplace(experiment_.model(model).network.stationary_weights());
-        digital_model_ = model;
+    if (!digital_ || digital_->model != model) {
+        digital_.reset();  // before the next is made: two packed models need not fit in memory
+        digital_.emplace(
+            Digital{model, linalg::DigitalEngine(experiment_.model(model).network.stationary_weights())});
     }
-    return *digital_;
+    return digital_->engine;
 }
 
 void UnitRunner::run_reference(std::span<const std::uint32_t> batch, std::size_t number, io::Record* record) {

@@ -21,6 +21,8 @@ struct LinearMatrix {
     linalg::Matrix mean;                ///< weights in the operand's stored shape; empty if codes or packed
     linalg::PackedMatrix packed;        ///< the same, where products always have the same number of rows
     linalg::PackedWords codes;          ///< of perfect cells, with signs
+    /// Whether products are sums of integers.
+    bool is_exact() const { return codes.outputs() > 0; }
     std::vector<float> weight_of_code;  ///< [output]
     /// Sum over a weight's cells of (significance A(G))^2 in weight units: of every head of K or V, else of
     /// the whole; empty without read noise that is drawn at every read.

@@ -37,6 +37,11 @@ class UnitRunner {
         std::vector<crossbar::ProgrammedWeight> weights;
     };
 
+    struct Digital {
+        std::size_t model;
+        linalg::DigitalEngine engine;
+    };
+
     /// Order in which points that share programmed weights follow each other.
     std::vector<std::size_t> order_by_chip(std::span<const PointId> points) const;
     /// Make `batch` the images that `forward` sees.
@@ -60,8 +65,7 @@ class UnitRunner {
     std::vector<linalg::SquareSums> sums_;                          ///< [image of batch * layers + layer]
     linalg::Scratch logits_;
     std::optional<Chip> chip_;
-    std::optional<std::size_t> digital_model_;  ///< whose weights `digital_` has
-    std::optional<linalg::DigitalEngine> digital_;
+    std::optional<Digital> digital_;
 };
 
 }  // namespace crossweep::trial
