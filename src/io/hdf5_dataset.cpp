@@ -14,7 +14,8 @@ namespace {
 constexpr std::size_t largest_contiguous_bytes = std::size_t{64} * 1024;
 constexpr std::size_t largest_chunk_bytes =
     std::size_t{1024} * 1024;  // HDF5's default chunk cache holds one such chunk
-constexpr unsigned deflate_level = 4;
+/// The fastest: merging would else mostly wait for zlib, for files that are a few per cent smaller.
+constexpr unsigned deflate_level = 1;
 
 Hdf5Identifier space_of(const std::vector<std::size_t>& shape, const Place& place) {
     const std::vector<hsize_t> extents(shape.begin(), shape.end());

@@ -18,9 +18,9 @@ namespace crossweep::crossbar {
 
 /// What the cells of every weight stand for together: codes, where that is exact, else weights.
 struct LinearMatrix {
-    linalg::Matrix mean;                ///< weights in the operand's stored shape; empty if codes or packed
-    linalg::PackedMatrix packed;        ///< the same, where products always have the same number of rows
-    linalg::PackedWords codes;          ///< of perfect cells, with signs
+    linalg::Matrix mean;          ///< weights in the operand's stored shape; empty if codes or packed
+    linalg::PackedMatrix packed;  ///< the same, where products always have the same number of rows
+    linalg::PackedWords codes;    ///< of perfect cells, with signs
     /// Whether products are sums of integers.
     bool is_exact() const { return codes.outputs() > 0; }
     std::vector<float> weight_of_code;  ///< [output]
