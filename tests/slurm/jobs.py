@@ -37,7 +37,7 @@ class Jobs:
 
     def records(self):
         """How many there are; none while there is no run directory."""
-        done = crossweep("status", self.directory, "--json")
+        done = crossweep("status", self.directory, "--brief", "--json")
         return json.loads(done.stdout)["records"] if done.returncode == 0 else 0
 
     def wait_for_records(self, count=1, timeout=60):
@@ -54,8 +54,9 @@ class Jobs:
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             try:
-                executable = os.readlink(process / "exe")
-                if executable == str(program()) and arguments in (process / "cmdline").read_bytes():
+                # By its name: a process of a node has a view of the file system of its own.
+                executable = Path(os.readlink(process / "exe"))
+                if executable.name == Path(program()).name and arguments in (process / "cmdline").read_bytes():
                     found.append(int(process.name))
             except OSError:
                 continue  # ended meanwhile
