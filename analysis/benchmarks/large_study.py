@@ -139,7 +139,7 @@ def measure(options: argparse.Namespace, units: int, folder: Path) -> None:
           f"reading the bytes {read_s:.2f} s, reading and writing them {copy_s:.2f} s")
     print(f"  {'':<34}{'clock':>10}  {'processor':>10}  {'peak':>11}  {'/ read':>7}")
     forget(directory)
-    print(row("status", cost_of(options.program, "status", directory), read_s))
+    print(row("status --brief", cost_of(options.program, "status", directory, "--brief"), read_s))
     forget(directory)
     planned_s, resume = resuming(options.program, study, directory)
     print(row("resume until the first unit is done", resume, read_s) + f"   planned after {planned_s:.2f} s")
