@@ -1,5 +1,4 @@
 // crossweep status: how far a run is, from what lies in its directory; on any machine, at any time.
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/stat.h>
@@ -130,14 +129,12 @@ std::string name_of(const StoredStudy& study, std::size_t point) {
 nlohmann::ordered_json slowest_json(const Look& look) {
     auto all = nlohmann::ordered_json::array();
     for (const SlowRecord& slow : look.slowest) {
-        for (const PointId point : look.stored->census.points().find(slow.key.point)) {
-            all.push_back({{"point", point.value()},
-                           {"trial", slow.key.trial},
-                           {"shard", slow.key.shard},
-                           {"seconds", slow.seconds},
-                           {"name", name_of(look.study, point.value())}});
-            break;
-        }
+        const PointId point = look.stored->census.points().find(slow.key.point).front();
+        all.push_back({{"point", point.value()},
+                       {"trial", slow.key.trial},
+                       {"shard", slow.key.shard},
+                       {"seconds", slow.seconds},
+                       {"name", name_of(look.study, point.value())}});
     }
     return all;
 }

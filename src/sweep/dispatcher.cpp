@@ -45,16 +45,18 @@ std::vector<Dispatcher::Assignment> Dispatcher::feed(TaskSource& source, double 
     return assignments;
 }
 
+double Dispatcher::expected_s(const WorkUnit& unit, double unknown_s) const {
+    if (learnt_points_ == 0) return unknown_s;
+    return learnt_s_ / static_cast<double>(learnt_points_) * static_cast<double>(unit.points.size());
+}
+
 std::size_t Dispatcher::wanted(const Worker& worker, const TaskSource& source) const {
     // A worker holds tasks ahead of what it computes, so that it never waits for an answer, except near the
     // end, where a task held ahead could be computed by someone idle.
     std::size_t ahead =
         std::min(source.units_left() / std::max<std::size_t>(2 * total_capacity_, 1), most_ahead);
     if (ahead > 1 && !open_.empty()) {
-        const double unit_s = learnt_points_ == 0
-                                  ? ahead_s
-                                  : learnt_s_ / static_cast<double>(learnt_points_) *
-                                        static_cast<double>(open_.begin()->second.unit.points.size());
+        const double unit_s = expected_s(open_.begin()->second.unit, ahead_s);
         ahead = std::min(ahead, 1 + static_cast<std::size_t>(ahead_s / std::max(unit_s, 1e-3)));
     }
     return worker.capacity * (1 + ahead);
@@ -105,13 +107,10 @@ bool Dispatcher::is_late(const Open& open, Ticket ticket, double now_s) const {
         std::find(holder.in_hand.begin(), holder.in_hand.end(), ticket) - holder.in_hand.begin());
     const bool waits = place >= holder.capacity;
     if (waits && open.holders.size() == 1) return true;
-    const double expected_s = learnt_points_ == 0 ? unknown_task_s
-                                                  : learnt_s_ / static_cast<double>(learnt_points_) *
-                                                        static_cast<double>(open.unit.points.size());
     const double begun_s = holder.capacity == 1 ? std::max(open.since_s, holder.since_s) : open.since_s;
     // Twice as patient with every copy: copies may go to ranks that hang as well, so they never end.
     const double times = std::exp2(static_cast<double>(std::min<std::size_t>(open.holders.size(), 20)));
-    return now_s - begun_s > patience_s + times * expected_s;
+    return now_s - begun_s > patience_s + times * expected_s(open.unit, unknown_task_s);
 }
 
 void Dispatcher::take_from(std::size_t number, Ticket ticket, double now_s) {

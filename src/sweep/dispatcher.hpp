@@ -54,7 +54,6 @@ class Dispatcher {
 
     /// Tasks handed out and not answered.
     std::size_t open() const { return open_.size(); }
-    std::size_t capacity() const { return total_capacity_; }
 
   private:
     struct Worker {
@@ -69,6 +68,8 @@ class Dispatcher {
         double since_s;  ///< when it was last handed out
     };
 
+    /// By what has been learnt; `unknown_s` before that.
+    double expected_s(const WorkUnit& unit, double unknown_s) const;
     std::size_t wanted(const Worker& worker, const TaskSource& source) const;
     std::size_t share(const TaskSource& source) const;
     void assign(std::size_t worker, Task task, double now_s, std::vector<Assignment>& assignments);

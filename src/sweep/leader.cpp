@@ -63,7 +63,7 @@ void Leader::obey(const comm::Message& message) {
     }
     if (message.tag == tag_cancel) {
         for (const Ticket ticket : unpack_tickets(message.bytes)) {
-            if (!tasks_.erase(ticket)) team_.forget(std::span(&ticket, 1));
+            if (!tasks_.erase(ticket)) team_.forget(ticket);
         }
     }
     if (message.tag == tag_drain || message.tag == tag_leave) {

@@ -54,7 +54,7 @@ void Team::complete(std::size_t worker, Answer answer, const OnAnswer& on_answer
                                     [](const io::Record& record) { return record.failed(); });
     const Dispatcher::Completion done = dispatcher_.complete(worker, ticket, failed, comm_.now_s());
     if (!done.counts) return;
-    for (const std::size_t other : done.to_cancel) cancel(other, std::span(&ticket, 1));
+    for (const std::size_t other : done.to_cancel) cancel(other, ticket);
     dispatcher_.learn(answer.records.size(), answer.seconds);
     on_answer(done.unit, std::move(answer), done.held_s);
 }
@@ -72,19 +72,15 @@ void Team::feed(TaskSource& source) {
         comm_.send(members_[worker - 1].rank, tag_work, pack_tasks(tasks));
 }
 
-void Team::cancel(std::size_t worker, std::span<const Ticket> tickets) {
-    if (worker == 0) {
-        for (const Ticket ticket : tickets) local_->cancel(ticket);
-    } else {
-        comm_.send(members_[worker - 1].rank, tag_cancel, pack_tickets(tickets));
-    }
+void Team::cancel(std::size_t worker, Ticket ticket) {
+    if (worker == 0)
+        local_->cancel(ticket);
+    else
+        comm_.send(members_[worker - 1].rank, tag_cancel, pack_tickets(std::span(&ticket, 1)));
 }
 
-void Team::forget(std::span<const Ticket> tickets) {
-    for (const Ticket ticket : tickets) {
-        for (const std::size_t holder : dispatcher_.forget(ticket, comm_.now_s()))
-            cancel(holder, std::span(&ticket, 1));
-    }
+void Team::forget(Ticket ticket) {
+    for (const std::size_t holder : dispatcher_.forget(ticket, comm_.now_s())) cancel(holder, ticket);
 }
 
 void Team::drain() {

@@ -32,8 +32,8 @@ class Team {
     /// Take the answers of the local worker; false if there was none.
     bool take_local(const OnAnswer& on_answer);
     void feed(TaskSource& source);
-    /// No longer wait for, nor compute, these tasks.
-    void forget(std::span<const Ticket> tickets);
+    /// No longer wait for, nor compute, this task.
+    void forget(Ticket ticket);
 
     /// Everyone finishes what is begun, then leaves.
     void drain();
@@ -45,11 +45,10 @@ class Team {
     std::vector<int> missing() const;
 
     std::size_t open() const { return dispatcher_.open(); }
-    Dispatcher& dispatcher() { return dispatcher_; }
 
   private:
     void complete(std::size_t worker, Answer answer, const OnAnswer& on_answer);
-    void cancel(std::size_t worker, std::span<const Ticket> tickets);
+    void cancel(std::size_t worker, Ticket ticket);
     void tell(MessageTag tag);
 
     comm::Communicator& comm_;
