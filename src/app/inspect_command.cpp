@@ -5,27 +5,24 @@
 
 #include "commands.hpp"
 #include "crossweep/config/study.hpp"
-#include "crossweep/model/vision_transformer.hpp"
+#include "crossweep/model/transformer.hpp"
 #include "provenance.hpp"
 
 namespace crossweep::app {
 
 ExitCode inspect(const std::string& weights, std::uint32_t heads, bool json) {
     const io::Safetensors file(weights);
-    const model::VisionTransformer network(file, heads);
+    const model::Transformer network(file, {heads, 0});
     const model::Architecture& a = network.architecture();
-    const nlohmann::json facts{{"family", "ViT (timm names)"},
-                               {"image_size", a.image_size},
-                               {"channels", a.channels},
-                               {"patch_size", a.patch_size},
+    const nlohmann::json facts{{"family", a.family},
                                {"tokens", a.tokens},
                                {"width", a.width},
                                {"depth", a.depth},
                                {"heads", a.heads},
                                {"mlp_width", a.mlp_width},
                                {"classes", a.classes},
-                               {"parameters", a.parameters()},
-                               {"multiply_accumulates_per_image", a.multiply_accumulates()},
+                               {"parameters", network.parameters()},
+                               {"multiply_accumulates_per_image", network.multiply_accumulates()},
                                {"tensors", file.tensors().size()},
                                {"content_hash", file.content_hash().hex()}};
     if (json) {

@@ -21,10 +21,12 @@ ContentHash point_key(const config::Settings& settings, const ContentHash& weigh
 }
 
 /// Hash of everything that decides a noise-free reference.
-ContentHash reference_key(const config::Settings& settings, std::size_t heads, const ContentHash& weights,
-                          const ContentHash& images) {
+ContentHash reference_key(const config::Settings& settings, const model::Architecture& network,
+                          const ContentHash& weights, const ContentHash& images) {
     std::string text = fmt::format("reference {}\nmodel {} heads {}\nimages {}\n", physics_version,
-                                   weights.hex(), heads, images.hex());
+                                   weights.hex(), network.heads, images.hex());
+    for (const model::TokenCut& cut : network.cuts)
+        text += fmt::format("{} patches from block {} on\n", cut.patches, cut.before_block);
     for (const auto& [key, value] : config::identity(settings)) {
         // A random choice of images comes from the seed.
         if (key.starts_with("data.") || key == "study.seed") text += fmt::format("{} = {}\n", key, value);
@@ -40,8 +42,7 @@ std::size_t points_of_a_minute(const trial::Experiment& experiment, std::size_t 
     double points = std::numeric_limits<double>::max();
     for (std::uint32_t p = 0; p < experiment.points(); ++p) {
         const auto& network = experiment.model(experiment.reference_of(PointId(p))).network;
-        const double of_point =
-            static_cast<double>(network.architecture().multiply_accumulates() * shard_images);
+        const double of_point = static_cast<double>(network.multiply_accumulates() * shard_images);
         const auto& operands = experiment.params(PointId(p)).operands;
         const bool circuit = std::any_of(operands.begin(), operands.end(), [](const auto& operand) {
             return operand.fidelity == crossbar::Fidelity::circuit;
@@ -109,7 +110,7 @@ Session open_session(config::Study study, comm::Communicator& comm) {
     session.experiment = load_experiment(session.study, comm);
     const config::Settings& base = session.study.base;
     const trial::Experiment& experiment = *session.experiment;
-    const ContentHash images = experiment.image_set().content_hash();
+    const ContentHash images = experiment.inputs().content_hash();
     std::vector<ContentHash> weights;
     for (std::size_t reference = 0; reference < experiment.references(); ++reference) {
         weights.push_back(experiment.model(reference).file.content_hash());
@@ -123,8 +124,8 @@ Session open_session(config::Study study, comm::Communicator& comm) {
         workload.is_reference.push_back(false);
     }
     for (std::size_t reference = 0; reference < experiment.references(); ++reference) {
-        const std::size_t heads = experiment.model(reference).network.architecture().heads;
-        workload.point_keys.push_back(reference_key(base, heads, weights[reference], images));
+        const auto& network = experiment.model(reference).network.architecture();
+        workload.point_keys.push_back(reference_key(base, network, weights[reference], images));
         workload.group.push_back(reference);
         workload.is_reference.push_back(true);
     }

@@ -91,6 +91,47 @@ io::ImageSet image_set(const Json& label, SharedBytes pixels) {
     return set;
 }
 
+/// Texts are small: they travel as they are.
+Json label_of(const io::TextSet& set) {
+    return {{"extents", {set.count, set.length}},
+            {"tokens", set.tokens},
+            {"mask", set.mask},
+            {"segments", set.segments},
+            {"labels", set.labels},
+            {"characters_per_token", set.characters_per_token},
+            {"vocabulary", set.vocabulary}};
+}
+
+io::TextSet text_set(const Json& label) {
+    io::TextSet set;
+    std::tie(set.count, set.length) = std::tuple_cat(label.at("extents").get<std::array<std::size_t, 2>>());
+    label.at("tokens").get_to(set.tokens);
+    label.at("mask").get_to(set.mask);
+    label.at("segments").get_to(set.segments);
+    label.at("labels").get_to(set.labels);
+    label.at("characters_per_token").get_to(set.characters_per_token);
+    label.at("vocabulary").get_to(set.vocabulary);
+    return set;
+}
+
+/// As the first of the contents, the pixels of the images `used`, or nothing.
+void pack_inputs(const trial::InputSet& inputs, std::vector<std::uint32_t> used, Parcel& packed) {
+    if (inputs.images() == nullptr) {
+        packed.label["texts"] = label_of(*inputs.texts());
+        packed.contents.push_back(own_bytes(std::vector<std::byte>()));
+        return;
+    }
+    const io::ImageSet& all = *inputs.images();
+    const io::ImageSet held = used.size() < all.count ? all.holding(std::move(used)) : all;
+    packed.label["images"] = label_of(held);
+    packed.contents.push_back(held.pixels);
+}
+
+trial::InputSet unpack_inputs(const Parcel& parcel) {
+    if (parcel.label.contains("texts")) return text_set(parcel.label["texts"]);
+    return image_set(parcel.label["images"], parcel.contents.front());
+}
+
 }  // namespace
 
 config::Study load_study_together(const StudyOptions& options, comm::Communicator& comm) {
@@ -110,10 +151,8 @@ trial::ExperimentFiles read_files_together(const trial::DataParams& data, std::u
     if (comm.size() == 1) return trial::read_files(data, points);
     const Parcel parcel = share(comm, [&] {
         trial::ExperimentFiles files = trial::read_files(data, points);
-        auto used = trial::images_to_hold(data, seed, points, files.images.count);
-        if (used.size() < files.images.count) files.images = files.images.holding(std::move(used));
-        Parcel packed{
-            {{"images", label_of(files.images)}, {"weights", Json::array()}}, {files.images.pixels}, 1, 1};
+        Parcel packed{{{"weights", Json::array()}}, {}, 1, 1};
+        pack_inputs(files.inputs, trial::images_to_hold(data, seed, points, files.inputs.count()), packed);
         for (const auto& [path, weights] : files.weights) {
             packed.label["weights"].push_back(path.string());
             packed.contents.push_back(weights);
@@ -121,7 +160,7 @@ trial::ExperimentFiles read_files_together(const trial::DataParams& data, std::u
         return packed;
     });
     if (comm.rank() == 0 && parcel.copies > parcel.nodes) warn_of_copies(parcel);
-    trial::ExperimentFiles files{image_set(parcel.label["images"], parcel.contents.front()), {}};
+    trial::ExperimentFiles files{unpack_inputs(parcel), {}};
     std::size_t next = 1;
     for (const Json& path : parcel.label["weights"])
         files.weights[path.get<std::string>()] = parcel.contents[next++];

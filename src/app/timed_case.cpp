@@ -58,7 +58,7 @@ TimedCase::TimedCase(const Case& timed)
       runner_(experiment_, 1, timed.images) {}
 
 double TimedCase::mac_per_s(double budget_s, std::size_t repeats) {
-    const auto& network = experiment_.model(0).network.architecture();
+    const auto& network = experiment_.model(0).network;
     const auto digital = case_.depth > 1 ? 0
                                          : network.multiply_accumulates(Role::embedding) +
                                                network.multiply_accumulates(Role::head);
@@ -67,7 +67,7 @@ double TimedCase::mac_per_s(double budget_s, std::size_t repeats) {
 }
 
 double TimedCase::macs_per_image() const {
-    return static_cast<double>(experiment_.model(0).network.architecture().multiply_accumulates());
+    return static_cast<double>(experiment_.model(0).network.multiply_accumulates());
 }
 
 trial::DataParams TimedCase::data() const {

@@ -16,6 +16,12 @@ std::vector<std::string> scale_blocks() {
     return {"tensor", "head", "column", "tile"};
 }
 
+std::vector<std::string> written_scale_blocks() {
+    auto blocks = scale_blocks();
+    blocks.push_back("token");
+    return blocks;
+}
+
 // The words of crossbar.fidelity leave out digital: a study whose rest is digital has no crossbar.
 constexpr double first_fidelity = static_cast<double>(crossbar::Fidelity::behavioural);
 
@@ -47,9 +53,10 @@ std::vector<Field> mapping_fields() {
          "what shares one largest weight",
          "Part of a stationary matrix whose largest magnitude maps to G_max. Assumption: the whole tensor.",
          result},
-        {in, "written_scale", choice, at<&S::crossbar, &P::written_scale>(), {}, scale_blocks(),
+        {in, "written_scale", choice, at<&S::crossbar, &P::written_scale>(), {}, written_scale_blocks(),
          "what shares one largest written value",
-         "The same for K and V; `tensor` is all heads of one image and layer. Assumption: tensor.", result},
+         "The same for K and V; `tensor` is all heads of one image and layer, `token` one row of K or V, which "
+         "a decoder needs: it writes a token before it knows the next. Assumption: tensor.", result},
         {in, "input_scale", choice, at<&S::crossbar, &P::input_scale>(), {}, {"token", "tensor"},
          "what shares one input scale",
          "Part of the inputs whose largest magnitude maps to the largest code. Assumption: token, one input "
@@ -109,7 +116,7 @@ std::vector<Field> circuit_fields() {
 
 template <linalg::Role role>
 Field fidelity_of_field(const OperandKey& operand) {
-    const bool in_block = role != linalg::Role::embedding && role != linalg::Role::head;
+    const bool in_block = default_fidelity_of[static_cast<std::size_t>(role)] == OperandFidelity::rest;
     return {"fidelity_of",
             operand.key,
             choice,

@@ -36,9 +36,13 @@ std::vector<Field> model_fields() {
     constexpr auto in = "model";
     return {
         {in, "weights", path, at<&S::model, &P::weights>(), {}, {}, "safetensors file",
-         "Trained weights under the names of timm. Must be given.", contents},
+         "Trained weights under the names that they are published with (docs/models.md). Must be given.",
+         contents},
         {in, "num_heads", integer, at<&S::model, &P::num_heads>(), from_to(0, 65536), {}, "attention heads",
-         "0: as the file's metadata says, else width / 64 as in DeiT and ViT.", result},
+         "0: as the file's metadata says, else width / 64 as in all published models.", result},
+        {in, "keep_ratio", real, at<&S::model, &P::keep_ratio>(), from_to(0, 1), {}, "fraction of the tokens",
+         "Of DynamicViT: the first predictor keeps this fraction of the patches, the second its square, and so "
+         "on. 0: as the file's metadata says, else 0.7.", addition},
     };
 }
 
@@ -47,9 +51,12 @@ std::vector<Field> data_fields() {
     constexpr auto in = "data";
     return {
         {in, "images", path, at<&S::data, &P::images>(), {}, {}, "image file",
-         "IDX (plain or gzip) or HDF5. Must be given.", contents},
+         "IDX (plain or gzip) or HDF5. This or `texts` must be given.", contents},
         {in, "labels", path, at<&S::data, &P::labels>(), {}, {}, "label file",
          "Correct classes of IDX images; empty with HDF5, which holds them itself.", contents},
+        {in, "texts", path, at<&S::data, &P::texts>(), {}, {}, "text file",
+         "HDF5 of analysis/prepare_text.py, for BERT and GPT-2. In every other key a text counts as an image.",
+         contents},
         {in, "count", integer, at<&S::data, &P::count>(), any_count, {}, "number of images",
          "How many images of the file are used; 0: all.", result},
         {in, "choice", choice, at<&S::data, &P::choice>(), {}, {"first", "spread", "random"},

@@ -32,6 +32,7 @@ enum class FieldKind {
 /// What a field decides.
 enum class Role {
     result,       ///< results: part of a point's identity
+    addition,     ///< the same, but left out at its default: a key newer than records that are to stay valid
     selection,    ///< results, by what it selects: that is part of the identity, not its name
     contents,     ///< results, by what the file contains: the path itself is no part of the identity
     bookkeeping,  ///< names, extents and ways of running: no result of a (point, trial, image)

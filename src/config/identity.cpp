@@ -22,7 +22,8 @@ bool is_path(const std::string& path) {
 /// Whether a key decides results by what it says. Keys that this version does not know count: they may have.
 bool decides_results(const std::string& path) {
     const auto key = find_key(split_path(path));
-    return !key || key->field->role == Role::result || key->field->role == Role::selection;
+    return !key || key->field->role == Role::result || key->field->role == Role::addition ||
+           key->field->role == Role::selection;
 }
 
 /// Name under which a point shows a field: that of the transform in force goes without the transform's name.
@@ -58,6 +59,8 @@ void add_operands(const Settings& settings, Entries& entries) {
     Entries of_operands;
     for (const auto& key : operand_keys) {
         const auto& operand = operands[static_cast<std::size_t>(key.role)];
+        // Newer than records that are to stay valid: named only where it says something.
+        if (key.role == linalg::Role::selector && operand.device == nullptr) continue;
         auto& entry =
             of_operands.emplace_back(fmt::format("operand {}", key.key), fidelity_word(operand.fidelity));
         if (operand.device == nullptr) continue;
@@ -113,9 +116,12 @@ Entries entries_of(const std::string& toml, const std::string& name) {
 
 std::vector<std::pair<std::string, std::string>> identity(const Settings& settings) {
     Entries entries;
+    static const Settings defaults;
     for (const auto& field : fields()) {
-        if (field.role != Role::result || is_of_device(field)) continue;
-        entries.emplace_back(point_path(field), value_text(field, value_in_force(field, settings)));
+        if (is_of_device(field) || (field.role != Role::result && field.role != Role::addition)) continue;
+        const auto value = value_in_force(field, settings);
+        if (field.role == Role::addition && value == value_in_force(field, defaults)) continue;
+        entries.emplace_back(point_path(field), value_text(field, value));
     }
     add_operands(settings, entries);
     return entries;

@@ -27,6 +27,7 @@ inline constexpr std::array<OperandKey, linalg::role_count> operand_keys{{
     {linalg::Role::written_values, "values", "V, written for every input"},
     {linalg::Role::embedding, "embedding", "weights of the embedding"},
     {linalg::Role::head, "head", "weights of the classifier"},
+    {linalg::Role::selector, "selector", "weights of the predictors that drop tokens"},
 }};
 
 /// The device that is the table [device].

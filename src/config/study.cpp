@@ -38,7 +38,13 @@ Study parse_study(const std::string& toml, const std::filesystem::path& file,
     auto reading = read_settings(root, context);
     const auto axes = read_axes(root, reading, context);
     require_path("model", "weights", root, reading, context);
-    require_path("data", "images", root, reading, context);
+    if (reading.base.data.texts.empty()) {
+        require_path("data", "images", root, reading, context);
+    } else if (!reading.base.data.images.empty()) {
+        context.problems.add(reading.given.at("data.texts"),
+                             "data.texts and data.images are both given (a study has inputs of one kind). "
+                             "Leave one out.");
+    }
     problems.throw_if_any();
 
     settle_base(axes, reading.base);

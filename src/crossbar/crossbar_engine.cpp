@@ -15,8 +15,8 @@ using linalg::Role;
 
 namespace {
 
-/// Draws of attention products are named by head and token.
-std::uint32_t row_of_head(std::size_t head, Index tokens) {
+/// Draws of attention products are named by head and token; `head` stands above the tokens.
+std::uint32_t row_of_head(std::size_t head, std::size_t tokens) {
     if (tokens > 65536 || head >= 65536)
         throw InternalError("more than 65536 tokens or heads: outside the random stream");
     return static_cast<std::uint32_t>(head) << 16;
@@ -51,12 +51,13 @@ AdcBank CrossbarEngine::make_adc(Role role, LayerId layer, Index row_tiles, Inde
             {key_, layer, role, row_tiles, outputs}};
 }
 
-void CrossbarEngine::begin_image(ImageId image) {
+void CrossbarEngine::begin_image(ImageId image, std::size_t first_token) {
     image_draw_ = image.value() + 1;
+    first_token_ = static_cast<std::uint32_t>(first_token);
 }
 
 ReadDraws CrossbarEngine::draws(NoiseSite site, LayerId layer, Role role, std::uint32_t first_row) const {
-    return {key_, site, layer, role, image_draw_, first_row};
+    return {key_, site, layer, role, image_draw_, first_row + first_token_};
 }
 
 void CrossbarEngine::multiply(std::size_t weight, const ConstMatrixView& x, MatrixView y) {
@@ -93,8 +94,10 @@ void CrossbarEngine::store_written(std::size_t heads, const ConstMatrixView& val
     if (is_digital(written.role)) return;
     const Index head_width = values.cols() / static_cast<Index>(heads);
     const OperandParams& params = operand(written.role);
+    const bool by_token =
+        written.role == Role::written_values && params_.crossbar.written_scale == ScaleBlock::token;
     map_written(params_.crossbar, params_.transform, device::conductance_window(params.device), written.role,
-                values, head_width, written.mapped);
+                by_token ? written.tokens.divide(values) : values, head_width, written.mapped);
     const ArrayGrid grid = grid_of_written(params_.crossbar, written.role, values.cols(), head_width);
     const CellIdentity identity{key_, written.layer, written.role, image_draw_};
     if (params.fidelity == Fidelity::circuit) {
@@ -133,13 +136,20 @@ void CrossbarEngine::read_values(std::size_t head, const ConstMatrixView& probab
         linalg::multiply(probabilities, columns_of(values_.exact, first, width), context);
         return;
     }
-    inputs_.convert(probabilities, InputSign::not_negative);
+    if (params_.crossbar.written_scale == ScaleBlock::token) {
+        MatrixView scaled = scaled_.shaped(probabilities.rows(), probabilities.cols());
+        values_.tokens.multiply(probabilities, scaled);
+        inputs_.convert(linalg::const_view(scaled), InputSign::not_negative);
+    } else {
+        inputs_.convert(probabilities, InputSign::not_negative);
+    }
     read_written(values_, NoiseSite::context_read, head, {0, probabilities.cols(), first, width}, context);
 }
 
 void CrossbarEngine::read_written(const Written& written, NoiseSite site, std::size_t head,
                                   const Region& region, MatrixView y) {
-    const ReadDraws reads = draws(site, written.layer, written.role, row_of_head(head, y.rows()));
+    const ReadDraws reads = draws(site, written.layer, written.role,
+                                  row_of_head(head, first_token_ + static_cast<std::size_t>(y.rows())));
     if (operand(written.role).fidelity == Fidelity::circuit) {
         multiply_circuit(written.role, written.circuit, *written.adc, region, reads, y);
         return;

@@ -74,6 +74,8 @@ Blocks blocks_of_weight(const CrossbarParams& params, Role role, Index outputs, 
             return {1, {0, inputs}};
         case ScaleBlock::tile:
             return {params.array_columns, column_edges(inputs, inputs, params.array_rows)};
+        case ScaleBlock::token:
+            throw InternalError("weights have no tokens");
     }
     return {outputs, {0, inputs}};
 }
@@ -89,6 +91,9 @@ Blocks blocks_of_written(const CrossbarParams& params, Role role, Index tokens, 
             return linalg::output_blocks(role, tokens, width, head_width);
         case ScaleBlock::tile:
             return grid_of_written(params, role, width, head_width).blocks;
+        case ScaleBlock::token:
+            if (role == Role::written_keys) return {1, {0, width}};
+            break;  // V comes divided by TokenScale: its largest magnitude is 1
     }
     return {tokens, {0, width}};
 }
@@ -122,6 +127,23 @@ void BandScale::measure(const linalg::ConstMatrixView& matrix, Index first, cons
         std::fill(scale_.begin() + begin, scale_.begin() + end, largest);
         std::fill(inverse_.begin() + begin, inverse_.begin() + end, has_inverse ? 1.0F / largest : 0.0F);
     }
+}
+
+linalg::ConstMatrixView TokenScale::divide(const linalg::ConstMatrixView& values) {
+    scale_.resize(static_cast<std::size_t>(values.rows()));
+    divided_.resize(values.rows(), values.cols());
+    for (Index row = 0; row < values.rows(); ++row) {
+        const float largest = values.row(row).cwiseAbs().maxCoeff();
+        scale_[static_cast<std::size_t>(row)] = largest;
+        divided_.row(row) = values.row(row) / std::max(largest, std::numeric_limits<float>::min());
+    }
+    return linalg::const_view(divided_);
+}
+
+void TokenScale::multiply(const linalg::ConstMatrixView& x, linalg::MatrixView y) const {
+    const Eigen::Map<const Eigen::RowVectorXf> scale(scale_.data(), static_cast<Index>(scale_.size()));
+    CROSSWEEP_EXPECT(x.cols() == scale.cols() && y.rows() == x.rows());
+    y.array() = x.array().rowwise() * scale.array();
 }
 
 }  // namespace crossweep::crossbar

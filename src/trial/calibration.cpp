@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 #include "crossweep/core/error.hpp"
 
@@ -77,7 +78,7 @@ std::vector<std::uint32_t> calibration_images(std::span<const std::uint32_t> use
 }
 
 std::vector<std::uint32_t> calibration_images(const Experiment& experiment, std::size_t count) {
-    return calibration_images(experiment.images(), experiment.image_set().count, count);
+    return calibration_images(experiment.images(), experiment.inputs().count(), count);
 }
 
 Calibrator::Calibrator(const Experiment& experiment, PointId point)
@@ -86,16 +87,15 @@ Calibrator::Calibrator(const Experiment& experiment, PointId point)
       params_(ideal(experiment.params(point), histograms_)),
       chip_(crossbar::program_weights(model_.network.stationary_weights(), params_.operands, params_.crossbar,
                                       StreamKey{})),
-      engine_(model_.network.stationary_weights(), chip_, params_, StreamKey{}),
-      logits_(model_.network.architecture().classes) {}
+      engine_(model_.network.stationary_weights(), chip_, params_, StreamKey{}) {}
 
 void Calibrator::add(std::uint32_t image) {
-    experiment_.normalise(image, model_, pixels_);
-    const auto classes = static_cast<Eigen::Index>(logits_.size());
-    const model::Image whole{ImageId(image), pixels_};
-    model_.network.forward(std::span(&whole, 1), engine_, activations_, {},
-                           linalg::MatrixView(logits_.data(), 1, classes, Eigen::OuterStride<>(classes)));
-    if (std::all_of(logits_.begin(), logits_.end(), [](float v) { return std::isfinite(v); })) return;
+    experiment_.inputs().prepare(image, model_.normalisation, prepared_);
+    bool finite = true;
+    model_.network.forward(
+        std::span(&prepared_.input, 1), engine_, activations_, {},
+        [&](std::size_t, const linalg::MatrixView& logits) { finite = logits.allFinite(); });
+    if (finite) return;
     throw DataError(
         fmt::format("{}: image {} gives logits that are not finite in the calibration of the ADCs. "
                     "Check the weights, the normalisation, and the device's conductances.",
@@ -116,24 +116,38 @@ void merge(const crossbar::SumHistograms& other, crossbar::SumHistograms& sum) {
     }
 }
 
+namespace {
+
+/// Layer and role of everything that `network` multiplies by.
+std::set<std::pair<LayerId, linalg::Role>> places_of(const model::Transformer& network) {
+    std::set<std::pair<LayerId, linalg::Role>> places;
+    for (const linalg::StationaryWeight& weight : network.stationary_weights()) {
+        for (std::size_t part = 0; part < weight.parts; ++part)
+            places.emplace(weight.layer, role_of_part(weight, part));
+    }
+    for (std::uint32_t layer = 0; layer < network.architecture().depth; ++layer) {
+        places.emplace(LayerId(layer), linalg::Role::written_keys);
+        places.emplace(LayerId(layer), linalg::Role::written_values);
+    }
+    return places;
+}
+
+}  // namespace
+
 std::string complaint(const Experiment& experiment, PointId point, const crossbar::AdcRanges& ranges) {
     const PointParams& params = experiment.params(point);
-    const auto& network = experiment.model(experiment.reference_of(point)).network.architecture();
-    for (std::size_t i = 0; i < linalg::role_count; ++i) {
-        const auto role = static_cast<linalg::Role>(i);
-        const auto& operand = params.operands[i];
+    for (const auto& [layer, role] : places_of(experiment.model(experiment.reference_of(point)).network)) {
+        const auto number = static_cast<std::uint32_t>(role);
+        const auto& operand = params.operands[number];
         if (operand.fidelity != crossbar::Fidelity::circuit) continue;
         const auto layout = crossbar::make_cells(role, operand, params.crossbar, params.transform).layout();
         const double full = crossbar::full_range(params.crossbar, layout.largest_digit);
-        const bool once = role == linalg::Role::embedding || role == linalg::Role::head;
-        for (std::uint32_t layer = 0; layer < (once ? 1 : network.depth); ++layer) {
-            const auto found = ranges.all().find({layer, static_cast<std::uint32_t>(i)});
-            if (found == ranges.all().end() || found->second.size() != layout.slices)
-                return fmt::format("lacks slices of an operand of layer {}", layer);
-            const bool fits = std::all_of(found->second.begin(), found->second.end(),
-                                          [&](double top) { return top >= 0 && top <= full; });
-            if (!fits) return fmt::format("has a range beyond {} in layer {}", full, layer);
-        }
+        const auto found = ranges.all().find({layer.value(), number});
+        if (found == ranges.all().end() || found->second.size() != layout.slices)
+            return fmt::format("lacks slices of an operand of layer {}", layer.value());
+        const bool fits = std::all_of(found->second.begin(), found->second.end(),
+                                      [&](double top) { return top >= 0 && top <= full; });
+        if (!fits) return fmt::format("has a range beyond {} in layer {}", full, layer.value());
     }
     return "";
 }

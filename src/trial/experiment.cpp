@@ -14,63 +14,40 @@
 namespace crossweep::trial {
 namespace {
 
-/// The normalisation in force: the study's, else the data set's, else the model's.
-model::Normalisation choose_normalisation(const DataParams& data, const io::ImageSet& images,
-                                          const std::optional<model::Normalisation>& of_model,
-                                          const std::filesystem::path& weights) {
-    if (!data.mean.empty()) return {data.mean, data.std};
-    if (!images.mean.empty()) return {images.mean, images.std};
-    if (of_model) return *of_model;
-    throw DataError(
-        fmt::format("{}: neither the data set nor {} says how to normalise the images. "
-                    "Set data.mean and data.std, one number per channel.",
-                    data.images.string(), weights.string()));
-}
-
-void expect_fit(const model::Architecture& network, const io::ImageSet& images, const DataParams& data,
-                const ModelParams& model) {
-    if (images.height != network.image_size || images.width != network.image_size) {
+/// A decoder writes K and V token by token: what depends on later tokens cannot be known then.
+void expect_causal(const PointParams& point) {
+    const auto refuse = [&](const char* what, const char* remedy) {
         throw DataError(
-            fmt::format("{}: images of {}x{} pixels do not fit {}, which takes {}x{}. "
-                        "Prepare them with analysis/prepare_images.py.",
-                        data.images.string(), images.height, images.width, model.weights.string(),
-                        network.image_size, network.image_size));
-    }
-    if (images.channels != network.channels) {
-        throw DataError(
-            fmt::format("{}: images of {} channels do not fit {}, which takes {}. "
-                        "Choose another data set or model.",
-                        data.images.string(), images.channels, model.weights.string(), network.channels));
-    }
-    const auto largest = std::max_element(images.labels.begin(), images.labels.end());
-    if (largest != images.labels.end() && static_cast<std::size_t>(*largest) >= network.classes) {
-        throw DataError(
-            fmt::format("{}: label {} of image {} is beyond the {} classes of {}. "
-                        "Choose a model trained on these classes.",
-                        data.images.string(), *largest, largest - images.labels.begin(), network.classes,
-                        model.weights.string()));
-    }
+            fmt::format("{}: a decoder writes K and V token by token, before {} is known. Set {}.",
+                        point.model.weights.string(), what, remedy));
+    };
+    const auto on_crossbars = [&](linalg::Role role) {
+        return point.operands[static_cast<std::size_t>(role)].fidelity != crossbar::Fidelity::digital;
+    };
+    if (!on_crossbars(linalg::Role::written_keys) && !on_crossbars(linalg::Role::written_values)) return;
+    if (point.crossbar.written_scale != crossbar::ScaleBlock::token)
+        refuse("the largest value of all tokens", "crossbar.written_scale = \"token\"");
+    if (point.crossbar.input_scale != crossbar::InputScale::token)
+        refuse("the largest input of all tokens", "crossbar.input_scale = \"token\"");
+    if (point.transform.centre_keys == transform::CentreKeys::yes)
+        refuse("the mean of all keys", "transforms.NAME.centre_keys = \"no\"");
+    if (point.transform.percentile < 100)
+        refuse("a percentile of all values", "transforms.NAME.percentile = 100");
 }
 
 }  // namespace
 
-LoadedModel::LoadedModel(const ModelParams& model, SharedBytes weights, const io::ImageSet& images,
+LoadedModel::LoadedModel(const ModelParams& model, SharedBytes weights, const InputSet& inputs,
                          const DataParams& data)
     : params(model),
       file(model.weights, std::move(weights)),
-      network(file, model.num_heads),
-      normalisation(choose_normalisation(data, images, network.normalisation(), model.weights)) {
-    expect_fit(network.architecture(), images, data, model);
-    if (normalisation.mean.size() != images.channels || normalisation.std.size() != images.channels) {
-        throw DataError(fmt::format(
-            "{}: a normalisation of {} means and {} standard deviations does not fit images "
-            "of {} channels. Set data.mean and data.std.",
-            data.images.string(), normalisation.mean.size(), normalisation.std.size(), images.channels));
-    }
+      network(file, {model.num_heads, model.keep_ratio}) {
+    expect_fit(network.architecture(), inputs, data, model.weights);
+    normalisation = choose_normalisation(data, inputs, network, model.weights);
 }
 
 ExperimentFiles read_files(const DataParams& data, std::span<const PointParams> points) {
-    ExperimentFiles files{io::read_images(data.images, data.labels), {}};
+    ExperimentFiles files{read_inputs(data), {}};
     for (const PointParams& point : points) {
         if (!files.weights.contains(point.model.weights))
             files.weights[point.model.weights] = io::map_file(point.model.weights);
@@ -97,17 +74,18 @@ Experiment::Experiment(const DataParams& data, std::uint32_t seed, std::vector<P
                        ExperimentFiles files)
     : data_(data),
       points_(std::move(points)),
-      images_(std::move(files.images)),
-      chosen_(choose_images(data, seed, images_.count)),
+      inputs_(std::move(files.inputs)),
+      chosen_(choose_images(data, seed, inputs_.count())),
       adc_ranges_(points_.size()) {
     for (const PointParams& point : points_) {
         const auto same = [&](const auto& loaded) { return loaded->params == point.model; };
         auto found = std::find_if(models_.begin(), models_.end(), same);
         if (found == models_.end()) {
             models_.push_back(std::make_unique<LoadedModel>(
-                point.model, files.weights.at(point.model.weights), images_, data));
+                point.model, files.weights.at(point.model.weights), inputs_, data));
             found = std::prev(models_.end());
         }
+        if ((*found)->network.architecture().causal) expect_causal(point);
         model_of_point_.push_back(static_cast<std::size_t>(found - models_.begin()));
     }
 }
@@ -131,26 +109,14 @@ PointId Experiment::reference_point(std::size_t reference) const {
     return PointId(static_cast<std::uint32_t>(points_.size() + reference));
 }
 
-void Experiment::normalise(std::uint32_t image, const LoadedModel& model, std::vector<float>& pixels) const {
-    const auto bytes = images_.image(image);
-    const std::size_t area = images_.height * images_.width, channels = images_.channels;
-    pixels.resize(bytes.size());
-    for (std::size_t channel = 0; channel < channels; ++channel) {
-        const double scale = 1 / (255 * model.normalisation.std[channel]);
-        const double shift = model.normalisation.mean[channel] / model.normalisation.std[channel];
-        for (std::size_t i = 0; i < area; ++i) {
-            pixels[channel * area + i] = static_cast<float>(bytes[i * channels + channel] * scale - shift);
-        }
-    }
-}
-
 std::vector<std::uint32_t> choose_images(const DataParams& params, std::uint32_t seed,
                                          std::size_t available) {
     const std::size_t count = params.count == 0 ? available : params.count;
     if (count == 0 || count > available) {
         throw DataError(
-            fmt::format("{}: the data set has {} images, fewer than data.count = {}. Lower data.count.",
-                        params.images.string(), available, count));
+            fmt::format("{}: the data set has {} {}, fewer than data.count = {}. Lower data.count.",
+                        (params.texts.empty() ? params.images : params.texts).string(), available,
+                        params.texts.empty() ? "images" : "texts", count));
     }
     std::vector<std::uint32_t> chosen(available);
     std::iota(chosen.begin(), chosen.end(), 0U);

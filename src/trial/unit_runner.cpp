@@ -20,26 +20,6 @@ double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Add one image's logits to `record`. Ties go to the lower class.
-void count_prediction(std::span<const float> logits, std::int32_t label, io::Record& record) {
-    const auto best = std::max_element(logits.begin(), logits.end());
-    const auto predicted = static_cast<std::int32_t>(best - logits.begin());
-    const auto correct = static_cast<std::size_t>(label);
-    const float of_label = logits[correct];
-    std::size_t ahead = 0;
-    float largest_other = -std::numeric_limits<float>::infinity();
-    for (std::size_t i = 0; i < logits.size(); ++i) {
-        if (i == correct) continue;
-        if (logits[i] > of_label || (logits[i] == of_label && i < correct)) ++ahead;
-        largest_other = std::max(largest_other, logits[i]);
-    }
-    ++record.images;
-    record.correct_top1 += predicted == label ? 1 : 0;
-    record.correct_top5 += ahead < 5 ? 1 : 0;
-    record.predicted.push_back(predicted);
-    record.margin.push_back(of_label - largest_other);
-}
-
 /// Turn `record` into a failed one.
 void fail(io::Record& record, std::string why) {
     io::Record failed;
@@ -49,8 +29,24 @@ void fail(io::Record& record, std::string why) {
     record = std::move(failed);
 }
 
-bool finite(std::span<const float> values) {
-    return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
+/// Signal and noise of `noisy` against `reference`, over the tokens that both have: a predictor may keep
+/// others under noise.
+linalg::SquareSums compare(const linalg::Matrix& reference, std::span<const std::uint32_t> reference_tokens,
+                           const model::AttentionOutput& noisy) {
+    if (std::ranges::equal(reference_tokens, noisy.tokens))
+        return linalg::square_sums(linalg::const_view(reference), noisy.values);
+    linalg::SquareSums sums;
+    auto other = noisy.tokens.begin();
+    for (std::size_t i = 0; i < reference_tokens.size(); ++i) {
+        other = std::lower_bound(other, noisy.tokens.end(), reference_tokens[i]);
+        if (other == noisy.tokens.end() || *other != reference_tokens[i]) continue;
+        const auto of_row = linalg::square_sums(
+            linalg::rows_of(reference, static_cast<Eigen::Index>(i), 1),
+            linalg::rows_of(noisy.values, static_cast<Eigen::Index>(other - noisy.tokens.begin()), 1));
+        sums.signal += of_row.signal;
+        sums.noise += of_row.noise;
+    }
+    return sums;
 }
 
 }  // namespace
@@ -104,21 +100,22 @@ std::vector<std::size_t> UnitRunner::order_by_chip(std::span<const PointId> poin
     return order;
 }
 
-void UnitRunner::normalise(std::span<const std::uint32_t> batch, const LoadedModel& model) {
-    pixels_.resize(std::max(pixels_.size(), batch.size()));
-    images_.clear();
+void UnitRunner::prepare(std::span<const std::uint32_t> batch, const LoadedModel& model) {
+    prepared_.resize(std::max(prepared_.size(), batch.size()));
+    inputs_.clear();
     for (std::size_t i = 0; i < batch.size(); ++i) {
-        experiment_.normalise(batch[i], model, pixels_[i]);
-        images_.push_back({ImageId(batch[i]), pixels_[i]});
+        experiment_.inputs().prepare(batch[i], model.normalisation, prepared_[i]);
+        inputs_.push_back(prepared_[i].input);
     }
 }
 
-linalg::MatrixView UnitRunner::forward(const LoadedModel& model, linalg::MatmulEngine& engine,
-                                       const model::AttentionObserver& observe) {
-    const auto logits = logits_.shaped(static_cast<Eigen::Index>(images_.size()),
-                                       static_cast<Eigen::Index>(model.network.architecture().classes));
-    model.network.forward(images_, engine, activations_, observe, logits);
-    return logits;
+void UnitRunner::forward(const LoadedModel& model, linalg::MatmulEngine& engine,
+                         const model::AttentionObserver& observe) {
+    answers_.resize(inputs_.size());
+    model.network.forward(inputs_, engine, activations_, observe,
+                          [&](std::size_t i, const linalg::MatrixView& logits) {
+                              answers_[i] = judge(logits, prepared_[i].targets);
+                          });
 }
 
 linalg::DigitalEngine& UnitRunner::digital(std::size_t model) {
@@ -134,22 +131,22 @@ void UnitRunner::run_reference(std::span<const std::uint32_t> batch, std::size_t
     linalg::DigitalEngine& engine = digital(number);
     const LoadedModel& model = experiment_.model(number);
     const auto start = Clock::now();
-    normalise(batch, model);
+    prepare(batch, model);
     reference_attention_.resize(std::max(reference_attention_.size(), batch.size()));
     for (auto& attention : reference_attention_) attention.resize(model.network.architecture().depth);
-    linalg::MatrixView logits =
-        forward(model, engine, [&](std::size_t image, LayerId layer, const auto& attention) {
-            reference_attention_[image][layer.value()] = attention;
-        });
+    forward(model, engine, [&](const model::AttentionOutput& attention) {
+        Attention& kept = reference_attention_[attention.image][attention.layer.value()];
+        kept.values = attention.values;
+        kept.tokens.assign(attention.tokens.begin(), attention.tokens.end());
+    });
     for (std::size_t i = 0; i < batch.size(); ++i) {
-        const auto of_image = linalg::row_of(logits, static_cast<Eigen::Index>(i));
-        if (!finite(of_image)) {
+        if (!answers_[i].finite) {
             throw DataError(
                 fmt::format("{}: image {} gives logits that are not finite without any noise. "
                             "Check the weights and the normalisation.",
                             model.params.weights.string(), batch[i]));
         }
-        if (record != nullptr) count_prediction(of_image, experiment_.label(batch[i]), *record);
+        if (record != nullptr) count(answers_[i], prepared_[i].targets.size(), *record);
     }
     if (record != nullptr) record->seconds += seconds_since(start);
 }
@@ -167,19 +164,17 @@ void UnitRunner::run_point(std::span<const std::uint32_t> batch, PointId point, 
     record.signal.resize(depth);
     record.noise.resize(depth);
     sums_.assign(batch.size() * depth, {});
-    linalg::MatrixView logits =
-        forward(model, engine, [&](std::size_t image, LayerId layer, const auto& attention) {
-            const auto& reference = reference_attention_[image][layer.value()];
-            sums_[image * depth + layer.value()] =
-                linalg::square_sums(linalg::const_view(reference), attention);
-        });
+    forward(model, engine, [&](const model::AttentionOutput& attention) {
+        const Attention& reference = reference_attention_[attention.image][attention.layer.value()];
+        sums_[attention.image * depth + attention.layer.value()] =
+            compare(reference.values, reference.tokens, attention);
+    });
     for (std::size_t i = 0; i < batch.size(); ++i) {
-        const auto of_image = linalg::row_of(logits, static_cast<Eigen::Index>(i));
-        if (!finite(of_image)) {
+        if (!answers_[i].finite) {
             fail(record, fmt::format("image {} gives logits that are not finite", batch[i]));
             return;
         }
-        count_prediction(of_image, experiment_.label(batch[i]), record);
+        count(answers_[i], prepared_[i].targets.size(), record);
         for (std::size_t layer = 0; layer < depth; ++layer) {
             record.signal[layer] += sums_[i * depth + layer].signal;
             record.noise[layer] += sums_[i * depth + layer].noise;

@@ -186,7 +186,8 @@ def write_hostile(path, ranges):
     tiny_study.write_safetensors(path, json.dumps(header).encode(), bytes(16))
 
 
-NAMES = "\nGive an intact safetensors file of a timm ViT or DeiT with its published names."
+NAMES = ("\nGive an intact safetensors file of a ViT or DeiT (timm), LV-ViT (TokenLabeling) or DynamicViT with its "
+         "published names.")
 BAD_WEIGHTS = {
     "missing": (lambda path: path.unlink(),
                 "WEIGHTS: cannot be read (no such file or folder). Check the name."),

@@ -162,11 +162,12 @@ TEST(DeviceFile, is_named_as_the_study_is_when_something_in_it_is_wrong) {
     }
 }
 
-TEST(Operands, are_behavioural_on_the_device_table_but_for_embedding_and_head) {
+TEST(Operands, are_behavioural_on_the_device_table_but_for_embedding_head_and_selector) {
     const auto operands = operands_of({"device.g_max_S=2e-5"});
     for (std::size_t role = 0; role < operands.size(); ++role) {
-        const bool outside =
-            static_cast<Role>(role) == Role::embedding || static_cast<Role>(role) == Role::head;
+        const bool outside = role == static_cast<std::size_t>(Role::embedding) ||
+                             role == static_cast<std::size_t>(Role::head) ||
+                             role == static_cast<std::size_t>(Role::selector);
         EXPECT_EQ(operands[role].fidelity, outside ? Fidelity::digital : Fidelity::behavioural) << role;
         EXPECT_EQ(operands[role].device.g_max_S, outside ? device::DeviceParams{}.g_max_S : 2e-5) << role;
     }
@@ -183,7 +184,8 @@ TEST(Operands, are_found_by_their_keys) {
                                                          {"keys", Role::written_keys},
                                                          {"values", Role::written_values},
                                                          {"embedding", Role::embedding},
-                                                         {"head", Role::head}};
+                                                         {"head", Role::head},
+                                                         {"selector", Role::selector}};
     ASSERT_EQ(keys.size(), linalg::role_count);
     for (const auto& [key, role] : keys) {
         const auto operands = operands_of(

@@ -97,12 +97,57 @@ TEST(Gelu, agrees_with_its_exact_form) {
         bias[static_cast<std::size_t>(i)] = 0.01F * static_cast<float>(i % 7);
     }
     Matrix y = x;
-    add_bias_gelu(view(y), bias);
+    add_bias_gelu(view(y), bias, Gelu::erf);
     for (Index i = 0; i < 801; ++i) {
         const double v = at(x, 0, i) + static_cast<double>(bias[static_cast<std::size_t>(i)]);
         ASSERT_NEAR(at(y, 0, i), 0.5 * v * std::erfc(-v / std::sqrt(2.0)), 2e-6 * std::max(1.0, std::abs(v)))
             << v;
     }
+}
+
+TEST(Gelu, of_gpt2_agrees_with_its_form) {
+    Matrix x(1, 801), y;
+    const std::vector<float> bias(801, 0.25F);
+    for (Index i = 0; i < 801; ++i) x(0, i) = static_cast<float>(i - 400) / 20.0F;
+    y = x;
+    add_bias_gelu(view(y), bias, Gelu::tanh);
+    for (Index i = 0; i < 801; ++i) {
+        const double v = at(x, 0, i) + 0.25;
+        const double u = std::sqrt(2 / 3.14159265358979323846) * (v + 0.044715 * v * v * v);
+        ASSERT_NEAR(at(y, 0, i), 0.5 * v * (1 + std::tanh(u)), 2e-6 * std::max(1.0, std::abs(v))) << v;
+    }
+}
+
+TEST(CausalSoftmax, sees_no_later_column) {
+    const Matrix before = normal_matrix(3, 5, 1);
+    Matrix x = before;
+    causal_softmax(view(x), 0.5F, 2);
+    for (Index row = 0; row < 3; ++row) {
+        Matrix seen = before.block(row, 0, 1, row + 3);
+        softmax(view(seen), 0.5F);
+        EXPECT_EQ(x.block(row, 0, 1, row + 3), seen);
+        EXPECT_TRUE((x.row(row).rightCols(2 - row).array() == 0.0F).all());
+    }
+}
+
+TEST(AddBias, then_tanh_or_relu) {
+    const Matrix before = 3 * normal_matrix(3, 17, 1), bias = normal_matrix(1, 17, 2);
+    Matrix x = before, y = before;
+    add_bias_tanh(view(x), row_of(const_view(bias), 0));
+    add_bias_relu(view(y), row_of(const_view(bias), 0));
+    for (Index row = 0; row < 3; ++row) {
+        for (Index i = 0; i < 17; ++i) {
+            const double sum = at(before, row, i) + at(bias, 0, i);
+            EXPECT_NEAR(at(x, row, i), std::tanh(sum), 1e-6);
+            EXPECT_NEAR(at(y, row, i), std::max(sum, 0.0), 1e-6);
+        }
+    }
+}
+
+TEST(LogSumExp, does_not_overflow) {
+    EXPECT_NEAR(log_sum_exp(std::vector{1000.0F, 1000.0F}), 1000 + std::log(2.0), 1e-9);
+    EXPECT_NEAR(log_sum_exp(std::vector{-1.0F, 2.0F, 0.5F}),
+                std::log(std::exp(-1.0) + std::exp(2.0) + std::exp(0.5)), 1e-9);
 }
 
 TEST(AddBias, adds_to_every_row_and_skips_an_empty_bias) {
@@ -118,8 +163,11 @@ TEST(AddToResidual, adds_product_and_bias) {
     const Matrix x = normal_matrix(3, 17, 1), bias = normal_matrix(1, 17, 2),
                  before = normal_matrix(3, 17, 3);
     Matrix residual = before;
-    add_to_residual(const_view(x), row_of(const_view(bias), 0), view(residual));
+    add_to_residual(const_view(x), row_of(const_view(bias), 0), 1, view(residual));
     EXPECT_LT(largest_difference(residual, (before + x).rowwise() + bias.row(0)), 1e-6);
+    residual = before;
+    add_to_residual(const_view(x), row_of(const_view(bias), 0), 0.5F, view(residual));
+    EXPECT_LT(largest_difference(residual, before + 0.5F * (x.rowwise() + bias.row(0))), 1e-6);
 }
 
 TEST(SquareSums, are_those_of_the_signal_and_of_the_difference) {

@@ -1,4 +1,4 @@
-// What is said of a file that is no vision transformer: every problem at once, each with its tensor.
+// What is said of a file that is no model that we know: every problem at once, each with its tensor.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "crossweep/core/error.hpp"
-#include "crossweep/model/vision_transformer.hpp"
+#include "crossweep/model/transformer.hpp"
 #include "io/temporary_folder.hpp"
 #include "model/safetensors_text.hpp"
 
@@ -34,11 +34,11 @@ class Loader : public testing::Test {
     /// What is said of the tiny model after `change`.
     std::string error_after(const Change& change, std::size_t heads = 0) const {
         const io::Safetensors file(changed_file(change));
-        return io::data_error_of([&] { VisionTransformer(file, heads); });
+        return io::data_error_of([&] { Transformer(file, {heads, 0}); });
     }
     Architecture architecture_after(const Change& change, std::size_t heads = 0) const {
         const io::Safetensors file(changed_file(change));
-        return VisionTransformer(file, heads).architecture();
+        return Transformer(file, {heads, 0}).architecture();
     }
 
     io::TemporaryFolder folder_;

@@ -79,22 +79,22 @@ TEST(Experiment, is_the_same_on_the_images_to_hold_alone) {
     points[6].crossbar.adc_range = crossbar::AdcRange::calibrated;
     points[6].crossbar.adc_calibration_images = 3;
     const Experiment whole(study.data, 1, points);
-    const auto held = images_to_hold(study.data, 1, points, whole.image_set().count);
+    const auto held = images_to_hold(study.data, 1, points, whole.inputs().count());
     EXPECT_EQ(held.size(), 8);
 
     ExperimentFiles files = read_files(study.data, points);
-    files.images = files.images.holding(held);
+    files.inputs = files.inputs.images()->holding(held);
     const Experiment part(study.data, 1, points, std::move(files));
     EXPECT_THAT(part.images(), testing::ElementsAreArray(whole.images()));
-    EXPECT_EQ(part.image_set().content_hash(), whole.image_set().content_hash());
+    EXPECT_EQ(part.inputs().content_hash(), whole.inputs().content_hash());
     std::vector<std::uint32_t> used(whole.images().begin(), whole.images().end());
     const auto calibrating = calibration_images(part, 3);
     used.insert(used.end(), calibrating.begin(), calibrating.end());
     for (const std::uint32_t image : used) {
-        std::vector<float> expected, got;
-        whole.normalise(image, whole.model(0), expected);
-        part.normalise(image, part.model(0), got);
-        EXPECT_EQ(got, expected) << image;
+        PreparedInput expected, got;
+        whole.inputs().prepare(image, whole.model(0).normalisation, expected);
+        part.inputs().prepare(image, part.model(0).normalisation, got);
+        EXPECT_EQ(got.pixels, expected.pixels) << image;
     }
 }
 
@@ -126,10 +126,10 @@ TEST(Experiment, normalises_pixels_by_channel) {
     write_idx(study.data.images, {1, 8, 8}, std::string(64, '\xFF'));
     write_idx(study.data.labels, {1}, std::string(1, '\0'));
     const Experiment experiment(study.data, 1, study.points());
-    std::vector<float> pixels;
-    experiment.normalise(0, experiment.model(0), pixels);
-    EXPECT_THAT(pixels, testing::AllOf(testing::SizeIs(64),
-                                       testing::Each(testing::FloatEq(2.0F))));  // (1 - 0.5) / 0.25
+    PreparedInput prepared;
+    experiment.inputs().prepare(0, experiment.model(0).normalisation, prepared);
+    EXPECT_THAT(prepared.pixels, testing::AllOf(testing::SizeIs(64),
+                                                testing::Each(testing::FloatEq(2.0F))));  // (1 - 0.5) / 0.25
 }
 
 TEST(Experiment, takes_the_normalisation_of_the_weights_if_nothing_else_says) {
@@ -197,7 +197,9 @@ INSTANTIATE_TEST_SUITE_P(
                "data.mean and data.std."},
         Misfit{"heads", [](TinyStudy& study) { study.model.num_heads = 3; },
                "WEIGHTS: a width of 16 does not divide into 3 heads (set model.num_heads)\n"
-               "Give an intact safetensors file of a timm ViT or DeiT with its published names."}),
+               "Give an intact safetensors file of a ViT or DeiT (timm), LV-ViT (TokenLabeling) or "
+               "DynamicViT with "
+               "its published names."}),
     [](const auto& misfit) { return std::string(misfit.param.name); });
 
 }  // namespace

@@ -38,11 +38,12 @@ using PerOperand = std::array<T, linalg::role_count>;
 /// What fidelity_of says of one operand: as crossbar.fidelity, or a crossbar::Fidelity of its own.
 enum class OperandFidelity { rest, digital, behavioural, sliced, circuit };
 
-/// assumption: embedding and head are digital (ClipFormer does not say).
+/// assumption: embedding, head and the predictors of DynamicViT are digital (ClipFormer does not say).
 inline constexpr PerOperand<OperandFidelity> default_fidelity_of = [] {
     PerOperand<OperandFidelity> fidelity{};
     fidelity[static_cast<std::size_t>(linalg::Role::embedding)] = OperandFidelity::digital;
     fidelity[static_cast<std::size_t>(linalg::Role::head)] = OperandFidelity::digital;
+    fidelity[static_cast<std::size_t>(linalg::Role::selector)] = OperandFidelity::digital;
     return fidelity;
 }();
 

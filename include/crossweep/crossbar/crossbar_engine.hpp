@@ -32,7 +32,8 @@ class CrossbarEngine final : public linalg::MatmulEngine {
     CrossbarEngine(std::span<const linalg::StationaryWeight> weights,
                    std::span<const ProgrammedWeight> programmed, const EngineParams& params, StreamKey key);
 
-    void begin_image(ImageId image) override;
+    using MatmulEngine::begin_image;
+    void begin_image(ImageId image, std::size_t first_token) override;
     void multiply(std::size_t weight, const linalg::ConstMatrixView& x, linalg::MatrixView y) override;
     void write(LayerId layer, std::size_t heads, const linalg::ConstMatrixView& keys,
                const linalg::ConstMatrixView& values) override;
@@ -48,6 +49,7 @@ class CrossbarEngine final : public linalg::MatmulEngine {
         linalg::Role role;
         LayerId layer = {};
         linalg::ConstMatrixView exact{nullptr, 0, 0, Eigen::OuterStride<>(0)};
+        TokenScale tokens;  ///< of V with ScaleBlock::token
         MappedOperand mapped;
         LinearMatrix linear;
         CircuitMatrix circuit;
@@ -80,7 +82,9 @@ class CrossbarEngine final : public linalg::MatmulEngine {
     std::vector<std::vector<std::optional<AdcBank>>> adc_;        ///< [weight][part], of circuit operands
     std::map<std::tuple<linalg::Role, LayerId, Eigen::Index, Eigen::Index>, AdcBank> written_adc_;
 
-    std::uint32_t image_draw_ = 0;  ///< image index + 1: 0 is for the chip
+    std::uint32_t image_draw_ = 0;   ///< image index + 1: 0 is for the chip
+    std::uint32_t first_token_ = 0;  ///< of the rows that are multiplied
+    linalg::Scratch scaled_;         ///< probabilities times the scales of their tokens
     Written keys_{linalg::Role::written_keys}, values_{linalg::Role::written_values};
     InputConverter inputs_;
     CircuitMultiplier circuit_;

@@ -24,6 +24,7 @@ enum class ScaleBlock {
     head,    ///< one attention head
     column,  ///< one crossbar column, that is one output
     tile,    ///< one array of array_rows x array_columns
+    token,   ///< K and V: one token, which can so be written before the next one is known
 };
 
 /// Over which part of the inputs one scale maps to the largest input code.

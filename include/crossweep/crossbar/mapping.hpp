@@ -69,4 +69,19 @@ class BandScale {
     std::vector<float> scale_, inverse_;
 };
 
+/// V with ScaleBlock::token. Its rows meet the inputs, and analog sums take no factor per row: so every row
+/// is written divided by its largest magnitude, and the inputs are multiplied by it before they are converted
+/// (assumption: where softmax is computed, in digital).
+class TokenScale {
+  public:
+    /// Every row divided by its largest magnitude, which is kept; valid until the next call.
+    linalg::ConstMatrixView divide(const linalg::ConstMatrixView& values);
+    /// y [rows, tokens] = x [rows, tokens] with every column times the scale of its token.
+    void multiply(const linalg::ConstMatrixView& x, linalg::MatrixView y) const;
+
+  private:
+    std::vector<float> scale_;  ///< [token]
+    linalg::Matrix divided_;
+};
+
 }  // namespace crossweep::crossbar

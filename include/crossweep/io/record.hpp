@@ -26,14 +26,17 @@ struct RecordKey {
 /// What one (point, trial, shard) gave. A failed record has counts of zero, empty arrays and says why.
 struct Record {
     RecordKey key;
-    std::string failure;       ///< empty if the unit succeeded; else one sentence
-    std::uint32_t images = 0;  ///< images evaluated
+    std::string failure;            ///< empty if the unit succeeded; else one sentence
+    std::uint32_t images = 0;       ///< images evaluated
+    std::uint32_t predictions = 1;  ///< that every input asks for: the next tokens of a text; else one
     std::uint32_t correct_top1 = 0;
     std::uint32_t correct_top5 = 0;
     double seconds = 0;                   ///< compute time; not part of the content
     std::string path = "unknown";         ///< instruction sets that computed it; not part of the content
     std::vector<std::int32_t> predicted;  ///< [images] class with the largest logit
     std::vector<float> margin;            ///< [images] logit of the label minus the largest other logit
+    std::vector<float> loss;              ///< [images]
+    std::vector<std::uint32_t> hits;      ///< [images]
     std::vector<double> signal, noise;    ///< [layers] sum of A^2 and of (A - A')^2 over the shard's images
 
     bool failed() const { return !failure.empty(); }

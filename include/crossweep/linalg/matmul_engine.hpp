@@ -25,8 +25,9 @@ enum class Role : std::uint8_t {
     head = 7,            ///< the classifier
     written_keys = 8,    ///< K, written for every input
     written_values = 9,  ///< V, written for every input
+    selector = 10,       ///< the predictor that decides which tokens are kept
 };
-inline constexpr std::size_t role_count = 10;
+inline constexpr std::size_t role_count = 11;
 
 constexpr bool is_written(Role role) {
     return role == Role::written_keys || role == Role::written_values;
@@ -49,26 +50,30 @@ ConstMatrixView part_of(const StationaryWeight& weight, std::size_t part);
 /// Multiplies for one image at a time. Implementations: DigitalEngine here, CrossbarEngine in crossbar.
 ///
 /// T tokens, D width, H heads, E = D / H. K and V are written once for an image and layer, then read by every
-/// head.
+/// head. A decoder asks for its tokens a few at a time: S of them, with the T - S before them written
+/// earlier.
 class MatmulEngine {
   public:
     virtual ~MatmulEngine() = default;
 
-    /// The image whose products follow; names the draws of noise that is not the chip's.
-    virtual void begin_image(ImageId image) = 0;
+    /// The image (or text) whose products follow, and the place among its tokens of the first row that they
+    /// have; both name the draws of noise that is not the chip's.
+    virtual void begin_image(ImageId image, std::size_t first_token) = 0;
+    void begin_image(ImageId image) { begin_image(image, 0); }
 
     /// y [T, outputs] = x [T, inputs] times the transposed stationary weight number `weight`. The products of
     /// several parts lie below each other: y [parts T, outputs of one part].
     virtual void multiply(std::size_t weight, const ConstMatrixView& x, MatrixView y) = 0;
 
     /// Write K and V, each [T, D], of one layer. They must outlive the reads, which may look at them again.
+    /// Rows that were written for this image and layer before keep the noise that they got then.
     virtual void write(LayerId layer, std::size_t heads, const ConstMatrixView& keys,
                        const ConstMatrixView& values) = 0;
 
-    /// scores [T, T] = queries [T, E] times the transposed keys of `head`, unscaled.
+    /// scores [S, T] = queries [S, E] times the transposed keys of `head`, unscaled.
     virtual void read_keys(std::size_t head, const ConstMatrixView& queries, MatrixView scores) = 0;
 
-    /// context [T, E] = probabilities [T, T] times the values of `head`.
+    /// context [S, E] = probabilities [S, T] times the values of `head`.
     virtual void read_values(std::size_t head, const ConstMatrixView& probabilities, MatrixView context) = 0;
 };
 
@@ -80,7 +85,8 @@ class DigitalEngine final : public MatmulEngine {
     /// the engine from batch to batch.
     explicit DigitalEngine(std::span<const StationaryWeight> weights);
 
-    void begin_image(ImageId) override {}
+    using MatmulEngine::begin_image;
+    void begin_image(ImageId, std::size_t) override {}
     void multiply(std::size_t weight, const ConstMatrixView& x, MatrixView y) override;
     void write(LayerId layer, std::size_t heads, const ConstMatrixView& keys,
                const ConstMatrixView& values) override;

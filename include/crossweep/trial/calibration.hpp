@@ -45,7 +45,7 @@ class Calibrator {
     std::vector<crossbar::ProgrammedWeight> chip_;
     crossbar::CrossbarEngine engine_;
     model::Activations activations_;
-    std::vector<float> pixels_, logits_;
+    PreparedInput prepared_;
 };
 
 /// `percentile` of the sums of every layer, operand and slice.

@@ -1,4 +1,4 @@
-// What all trials of a study share on one rank: models, images, and the parameters of every point.
+// What all trials of a study share on one rank: models, inputs, and the parameters of every point.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 #include "crossweep/core/shared_bytes.hpp"
 #include "crossweep/core/strong_id.hpp"
 #include "crossweep/crossbar/adc.hpp"
-#include "crossweep/io/image_set.hpp"
-#include "crossweep/model/vision_transformer.hpp"
+#include "crossweep/model/transformer.hpp"
+#include "crossweep/trial/input_set.hpp"
 #include "crossweep/trial/trial_params.hpp"
 
 namespace crossweep::trial {
@@ -22,20 +22,20 @@ namespace crossweep::trial {
 struct LoadedModel {
     ModelParams params;
     io::Safetensors file;
-    model::VisionTransformer network;
-    model::Normalisation normalisation;
+    model::Transformer network;
+    model::Normalisation normalisation;  ///< of images
 
-    LoadedModel(const ModelParams& model, SharedBytes weights, const io::ImageSet& images,
+    LoadedModel(const ModelParams& model, SharedBytes weights, const InputSet& inputs,
                 const DataParams& data);
 };
 
 /// The files of an experiment, whoever has read them.
 struct ExperimentFiles {
-    io::ImageSet images;
+    InputSet inputs;
     std::map<std::filesystem::path, SharedBytes> weights;
 };
 
-/// Read the images and every model that a point names. Throws DataError: files missing or broken.
+/// Read the inputs and every model that a point names. Throws DataError: files missing or broken.
 ExperimentFiles read_files(const DataParams& data, std::span<const PointParams> points);
 
 /// Indices, ascending, of all images of `available` whose pixels an experiment reads: those of the study, and
@@ -46,8 +46,9 @@ std::vector<std::uint32_t> images_to_hold(const DataParams& data, std::uint32_t 
 /// Points 0 … points-1 are the study's; behind them comes one noise-free reference per model.
 class Experiment {
   public:
-    /// `files` has the images and every model that a point names. `seed` decides a random choice of images.
-    /// Throws DataError: files broken, images that do not fit a model, labels beyond its classes.
+    /// `files` has the inputs and every model that a point names. `seed` decides a random choice of images.
+    /// Throws DataError: files broken, inputs that do not fit a model, labels beyond its classes, crossbars
+    /// that would need tokens of a decoder before they are known.
     Experiment(const DataParams& data, std::uint32_t seed, std::vector<PointParams> points,
                ExperimentFiles files);
     /// With the files read here.
@@ -60,7 +61,7 @@ class Experiment {
     /// Indices, within the data set file, of the images of the study, ascending.
     std::span<const std::uint32_t> images() const { return chosen_; }
     std::span<const std::uint32_t> images_of(ShardId shard) const;
-    std::int32_t label(std::uint32_t image) const { return images_.labels[image]; }
+    std::int32_t label(std::uint32_t image) const { return inputs_.label(image); }
 
     bool is_reference(PointId point) const { return point.value() >= points_.size(); }
     /// Number of the reference (and model) that `point` is compared with, or is.
@@ -68,7 +69,7 @@ class Experiment {
     PointId reference_point(std::size_t reference) const;
     const PointParams& params(PointId point) const { return points_[point.value()]; }
     const LoadedModel& model(std::size_t reference) const { return *models_[reference]; }
-    const io::ImageSet& image_set() const { return images_; }
+    const InputSet& inputs() const { return inputs_; }
 
     /// Ranges of the ADCs of a point that needs_calibration; null until they are set.
     const crossbar::AdcRanges* adc_ranges(PointId point) const { return adc_ranges_[point.value()].get(); }
@@ -76,13 +77,10 @@ class Experiment {
         adc_ranges_[point.value()] = std::move(ranges);
     }
 
-    /// Pixels of `image` as `model` wants them: [channels, height, width], normalised.
-    void normalise(std::uint32_t image, const LoadedModel& model, std::vector<float>& pixels) const;
-
   private:
     DataParams data_;
     std::vector<PointParams> points_;
-    io::ImageSet images_;
+    InputSet inputs_;
     std::vector<std::uint32_t> chosen_;
     std::vector<std::unique_ptr<LoadedModel>> models_;
     std::vector<std::size_t> model_of_point_;

@@ -11,8 +11,9 @@
 namespace crossweep::trial {
 
 struct ModelParams {
-    std::filesystem::path weights;  ///< safetensors file with timm's names
+    std::filesystem::path weights;  ///< safetensors file with its published names
     std::uint32_t num_heads = 0;    ///< 0: as the file's metadata says, else width / 64
+    double keep_ratio = 0;          ///< of DynamicViT's first predictor; 0: as the metadata says, else 0.7
 
     bool operator==(const ModelParams&) const = default;
 };
@@ -24,9 +25,11 @@ enum class ImageChoice {
     random,  ///< `count` drawn without replacement from the study seed, in file order
 };
 
+/// Images or texts; where a name says image, a text counts as one.
 struct DataParams {
     std::filesystem::path images;  ///< IDX (gzip or plain) or HDF5
     std::filesystem::path labels;  ///< with IDX only
+    std::filesystem::path texts;   ///< HDF5 of analysis/prepare_text.py
     std::uint32_t count = 0;       ///< 0: all
     ImageChoice choice = ImageChoice::first;
     std::uint32_t shard_images = 50;  ///< images of one unit of work

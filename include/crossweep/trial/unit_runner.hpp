@@ -11,6 +11,7 @@
 #include "crossweep/io/record.hpp"
 #include "crossweep/linalg/elementwise.hpp"
 #include "crossweep/linalg/matmul_engine.hpp"
+#include "crossweep/trial/answer.hpp"
 #include "crossweep/trial/experiment.hpp"
 
 namespace crossweep::trial {
@@ -44,11 +45,17 @@ class UnitRunner {
 
     /// Order in which points that share programmed weights follow each other.
     std::vector<std::size_t> order_by_chip(std::span<const PointId> points) const;
-    /// Make `batch` the images that `forward` sees.
-    void normalise(std::span<const std::uint32_t> batch, const LoadedModel& model);
-    /// Logits [image, classes] of the batch; valid until the next call.
-    linalg::MatrixView forward(const LoadedModel& model, linalg::MatmulEngine& engine,
-                               const model::AttentionObserver& observe);
+    /// Attention of one layer of an input, with the places of its rows in the input.
+    struct Attention {
+        linalg::Matrix values;
+        std::vector<std::uint32_t> tokens;
+    };
+
+    /// Make `batch` the inputs that `forward` sees.
+    void prepare(std::span<const std::uint32_t> batch, const LoadedModel& model);
+    /// Pass the batch through `model`; what its logits say of every input goes to `answers_`.
+    void forward(const LoadedModel& model, linalg::MatmulEngine& engine,
+                 const model::AttentionObserver& observe);
     linalg::DigitalEngine& digital(std::size_t model);
     void run_reference(std::span<const std::uint32_t> batch, std::size_t model, io::Record* record);
     void run_point(std::span<const std::uint32_t> batch, PointId point, TrialId trial, io::Record& record);
@@ -59,11 +66,11 @@ class UnitRunner {
     std::size_t batch_images_;
     std::string path_;
     model::Activations activations_;
-    std::vector<std::vector<float>> pixels_;                        ///< [image of batch]
-    std::vector<model::Image> images_;                              ///< of the batch, looking at pixels_
-    std::vector<std::vector<linalg::Matrix>> reference_attention_;  ///< [image of batch][layer]
-    std::vector<linalg::SquareSums> sums_;                          ///< [image of batch * layers + layer]
-    linalg::Scratch logits_;
+    std::vector<PreparedInput> prepared_;                      ///< [image of batch]
+    std::vector<model::Input> inputs_;                         ///< of the batch, looking at prepared_
+    std::vector<Answer> answers_;                              ///< [image of batch]
+    std::vector<std::vector<Attention>> reference_attention_;  ///< [image of batch][layer]
+    std::vector<linalg::SquareSums> sums_;                     ///< [image of batch * layers + layer]
     std::optional<Chip> chip_;
     std::optional<Digital> digital_;
 };
