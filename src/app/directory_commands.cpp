@@ -38,8 +38,8 @@ std::optional<io::Record> find_record(const StoredRun& run, const io::RecordKey&
         if (record.key == key) holders.insert(segment);
     });
     std::optional<io::Record> found;
-    sweep::read_records(std::vector(holders.begin(), holders.end()), [&](io::Record&& record) {
-        if (record.key == key && (!found || found->failed())) found = std::move(record);
+    sweep::read_records(std::vector(holders.begin(), holders.end()), [&](const io::Record& record) {
+        if (record.key == key && (!found || found->failed())) found = record;
     });
     return found;
 }

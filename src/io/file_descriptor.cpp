@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -93,14 +94,20 @@ void FileDescriptor::write(std::span<const std::byte> bytes) {
 }
 
 std::string FileDescriptor::read_all() const {
-    std::string contents;
-    std::array<char, 1 << 16> buffer;
-    while (true) {
-        const ssize_t count = ::read(number_, buffer.data(), buffer.size());
+    // What is no regular file has no size, and a file may still grow: the size is a guess, with room to see
+    // the end.
+    struct stat status {};
+    const bool is_known = ::fstat(number_, &status) == 0 && status.st_size > 0;
+    std::string contents(is_known ? static_cast<std::size_t>(status.st_size) + 1 : 1 << 16, '\0');
+    for (std::size_t done = 0;;) {
+        if (done == contents.size()) contents.resize(2 * done);
+        const ssize_t count = ::read(number_, contents.data() + done, contents.size() - done);
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) fail_with_errno(path_, "read", errno);
-        if (count == 0) return contents;
-        contents.append(buffer.data(), static_cast<std::size_t>(count));
+        done += static_cast<std::size_t>(count);
+        if (count != 0) continue;
+        contents.resize(done);
+        return contents;
     }
 }
 

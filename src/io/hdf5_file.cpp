@@ -2,6 +2,7 @@
 #include "crossweep/io/hdf5_file.hpp"
 
 #include <fcntl.h>
+#include <hdf5_hl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +24,13 @@ Hdf5Identifier open_to_read(const Place& place) {
     // refuse.
     H5Pset_file_locking(access.number(), 0, 1);
     return own(H5Fopen(place.file.c_str(), H5F_ACC_RDONLY, access.number()), H5Fclose, place, Action::open);
+}
+
+Hdf5Identifier open_image(const Place& place, std::string_view image) {
+    constexpr unsigned as_it_lies = H5LT_FILE_IMAGE_DONT_COPY | H5LT_FILE_IMAGE_DONT_RELEASE;
+    // HDF5 only reads it, but has no word for that.
+    void* const bytes = const_cast<char*>(image.data());
+    return own(H5LTopen_file_image(bytes, image.size(), as_it_lies), H5Fclose, place, Action::open);
 }
 
 Hdf5Identifier create_in_memory(const Place& place) {
@@ -78,6 +86,11 @@ Hdf5File::Hdf5File(const std::filesystem::path& path, Mode mode) : path_(path) {
         std::optional<FileDescriptor> output(std::in_place, path, FileDescriptor::Mode::create);
         file_ = std::make_unique<Handle>(Handle{create_in_memory(place), std::move(output)});
     }
+}
+
+Hdf5File::Hdf5File(const std::filesystem::path& path, std::string_view image) : path_(path) {
+    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+    file_ = std::make_unique<Handle>(Handle{open_image({path_, "the file"}, image), std::nullopt});
 }
 
 Hdf5File::~Hdf5File() {

@@ -20,9 +20,27 @@ static_assert(std::endian::native == std::endian::little, "packed records are co
 template <class T>
 concept Number = std::is_arithmetic_v<T>;
 
+/// Counts the bytes that a Packer will need.
+class Sizer {
+  public:
+    explicit Sizer(std::size_t& size) : size_(size) {}
+
+    template <Number T>
+    void operator()(const T&) {
+        size_ += sizeof(T);
+    }
+    template <class Container>
+    void operator()(const Container& values) {
+        size_ += sizeof(std::uint64_t) + std::as_bytes(std::span(values)).size();
+    }
+
+  private:
+    std::size_t& size_;
+};
+
 class Packer {
   public:
-    explicit Packer(std::vector<std::byte>& bytes) : bytes_(bytes) {}
+    explicit Packer(std::byte* target) : target_(target) {}
 
     template <Number T>
     void operator()(const T& value) {
@@ -35,14 +53,17 @@ class Packer {
     }
 
   private:
-    void append(std::span<const std::byte> bytes) { bytes_.insert(bytes_.end(), bytes.begin(), bytes.end()); }
-    std::vector<std::byte>& bytes_;
+    void append(std::span<const std::byte> bytes) {
+        if (!bytes.empty()) std::memcpy(target_, bytes.data(), bytes.size());
+        target_ += bytes.size();
+    }
+    std::byte* target_;
 };
 
 class Unpacker {
   public:
     explicit Unpacker(std::span<const std::byte> bytes) : rest_(bytes) {}
-    bool at_end() const { return rest_.empty(); }
+    std::span<const std::byte> rest() const { return rest_; }
 
     template <Number T>
     void operator()(T& value) {
@@ -99,20 +120,44 @@ void visit_fields(auto& record, auto&& visit) {
     visit(record.path);
 }
 
+/// Append to `bytes` what `visit_all(visit)` calls `visit` with.
+void append_packed(std::vector<std::byte>& bytes, auto&& visit_all) {
+    const std::size_t first = bytes.size();
+    std::size_t size = 0;
+    visit_all(Sizer(size));
+    bytes.resize(first + size);
+    visit_all(Packer(bytes.data() + first));
+}
+
+/// `packed` is memory to use again.
+ContentHash content_hash_of(const Record& record, std::vector<std::byte>& packed) {
+    constexpr double no_time = 0;
+    packed.clear();
+    append_packed(packed, [&](auto&& visit) { visit_content(record, no_time, visit); });
+    return hash_bytes(packed);
+}
+
 }  // namespace
+
+void pack(const Record& record, std::vector<std::byte>& bytes) {
+    append_packed(bytes, [&](auto&& visit) { visit_fields(record, visit); });
+}
 
 std::vector<std::byte> pack(std::span<const Record> records) {
     std::vector<std::byte> bytes;
-    for (const Record& record : records) visit_fields(record, Packer(bytes));
+    for (const Record& record : records) pack(record, bytes);
     return bytes;
+}
+
+std::span<const std::byte> unpack(std::span<const std::byte> bytes, Record& record) {
+    Unpacker unpacker(bytes);
+    visit_fields(record, unpacker);
+    return unpacker.rest();
 }
 
 std::vector<Record> unpack(std::span<const std::byte> bytes) {
     std::vector<Record> records;
-    for (Unpacker unpacker(bytes); !unpacker.at_end();) {
-        Record& record = records.emplace_back();
-        visit_fields(record, unpacker);
-    }
+    while (!bytes.empty()) bytes = unpack(bytes, records.emplace_back());
     return records;
 }
 
@@ -123,10 +168,8 @@ RecordStatus status_of(const Record& record) {
 }
 
 ContentHash content_hash_of(const Record& record) {
-    constexpr double no_time = 0;
-    std::vector<std::byte> bytes;
-    visit_content(record, no_time, Packer(bytes));
-    return hash_bytes(bytes);
+    std::vector<std::byte> packed;
+    return content_hash_of(record, packed);
 }
 
 void ContentHasher::add(const ContentHash& of_record) {
@@ -142,7 +185,8 @@ ContentHash content_hash(std::span<const Record> records) {
     };
     std::vector<Entry> entries;
     entries.reserve(records.size());
-    for (const Record& record : records) entries.push_back({record.key, content_hash_of(record)});
+    std::vector<std::byte> packed;
+    for (const Record& record : records) entries.push_back({record.key, content_hash_of(record, packed)});
     std::ranges::sort(entries);
     ContentHasher hasher;
     for (const Entry& entry : entries) hasher.add(entry.content);

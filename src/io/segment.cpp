@@ -49,14 +49,15 @@ void append_seal(const std::filesystem::path& path) {
         path.string(), reason));
 }
 
-void check_seal(const std::filesystem::path& path) {
-    const std::string contents = read_text(path);
+/// The bytes before the seal, once it is found to be theirs.
+std::string_view sealed_part(std::string_view contents, const std::filesystem::path& path) {
     if (contents.size() < sizeof(Seal)) fail_as_damaged(path, "it is shorter than its seal");
-    const std::string_view sealed = std::string_view(contents).substr(0, contents.size() - sizeof(Seal));
+    const std::string_view sealed = contents.substr(0, contents.size() - sizeof(Seal));
     const Seal expected = seal_of(sealed);
     if (std::memcmp(contents.data() + sealed.size(), &expected, sizeof(Seal)) != 0) {
         fail_as_damaged(path, "its bytes are not those that were written");
     }
+    return sealed;
 }
 
 /// Calls `visit(name, field)` for every column that /records has in that version; `field(record)` is the
@@ -106,7 +107,11 @@ void write_columns(Hdf5File& file, std::span<const Record> records) {
         std::vector<Element> column;
         column.reserve(records.size());
         for (const Record& record : records) column.push_back(field(record));
-        file.write<Element>(name, column);
+        if constexpr (std::same_as<Element, std::string>) {
+            file.write_texts_of_like_length(name, column);
+        } else {
+            file.write<Element>(name, column);
+        }
     });
     visit_arrays([&](const char* begins_name, const char* name, auto field) {
         using Element = typename std::remove_cvref_t<decltype(field(records.front()))>::value_type;
@@ -122,17 +127,17 @@ void write_columns(Hdf5File& file, std::span<const Record> records) {
     });
 }
 
-/// The records with their columns, and without arrays. `Columns` is Record or RecordStatus.
+/// The columns into the records; their arrays stay as they are. `Columns` is Record or RecordStatus.
 template <class Columns>
-std::vector<Columns> read_columns(const Hdf5File& file, std::uint32_t version) {
-    std::vector<Columns> records(file.shape("/records/trial").at(0));
+void read_columns(const Hdf5File& file, std::uint32_t version, std::vector<Columns>& records) {
+    if (version != record_version) records.clear();  // for what the version has not got, records are as new
+    records.resize(file.shape("/records/trial").at(0));
     visit_columns(version, [&](const char* name, auto field) {
         using Element = std::remove_cvref_t<decltype(field(records.front()))>;
         auto column = file.read<Element>(name);
         if (column.size() != records.size()) throw DataError(fmt::format("{} has a length of its own", name));
         for (std::size_t i = 0; i < records.size(); ++i) field(records[i]) = std::move(column[i]);
     });
-    return records;
 }
 
 /// Where the elements of each of `records` begin among `elements`, and where the last one's end.
@@ -146,8 +151,8 @@ std::vector<std::uint64_t> read_bounds(const Hdf5File& file, const char* begins_
     return bounds;
 }
 
-std::vector<Record> read_records(const Hdf5File& file, std::uint32_t version) {
-    std::vector<Record> records = read_columns<Record>(file, version);
+void read_records(const Hdf5File& file, std::uint32_t version, std::vector<Record>& records) {
+    read_columns(file, version, records);
     visit_arrays([&](const char* begins_name, const char* name, auto field) {
         using Element = typename std::remove_cvref_t<decltype(field(records.front()))>::value_type;
         const auto elements = file.read<Element>(name);
@@ -156,7 +161,6 @@ std::vector<Record> read_records(const Hdf5File& file, std::uint32_t version) {
             field(records[i]).assign(elements.data() + bounds[i], elements.data() + bounds[i + 1]);
         }
     });
-    return records;
 }
 
 std::uint32_t version_of(const Hdf5File& file, const std::filesystem::path& path) {
@@ -170,16 +174,17 @@ std::uint32_t version_of(const Hdf5File& file, const std::filesystem::path& path
         path.string(), version.empty() ? 0 : version.front(), record_version));
 }
 
-/// Call `read(file, version)` with the segment, once its bytes are found to be those that were written.
-auto read_sealed(const std::filesystem::path& path, auto&& read) {
-    check_seal(path);
-    const Hdf5File file(path, Hdf5File::Mode::read);
+/// Call `read(file, version)` with the segment, once its bytes are found to be those that were written. They
+/// are read once: what is checked is what is used.
+void read_sealed(const std::filesystem::path& path, auto&& read) {
+    const std::string contents = read_text(path);
+    const Hdf5File file(path, sealed_part(contents, path));
     if (!file.has_attribute("/", "format") || file.text_attribute("/", "format") != format_name) {
         fail_as_damaged(path, "it is not a crossweep segment");
     }
     const std::uint32_t version = version_of(file, path);
     try {
-        return read(file, version);
+        read(file, version);
     } catch (const DataError& error) {
         throw DataError(
             fmt::format("{}: the segment cannot be read ({}), though its bytes are those that were written. "
@@ -215,24 +220,30 @@ void write_segment(const std::filesystem::path& path, std::span<const Record> re
 }
 
 std::vector<Record> read_segment(const std::filesystem::path& path) {
-    return read_sealed(path, [](const Hdf5File& file, std::uint32_t version) {
-        std::vector<Record> records = read_records(file, version);
+    std::vector<Record> records;
+    read_segment(path, records);
+    return records;
+}
+
+void read_segment(const std::filesystem::path& path, std::vector<Record>& records) {
+    read_sealed(path, [&](const Hdf5File& file, std::uint32_t version) {
+        read_records(file, version, records);
         if (content_hash(records).hex() != file.text_attribute("/", "content_hash")) {
             throw DataError("its records do not match their hash");
         }
-        return records;
     });
 }
 
 std::vector<RecordStatus> read_segment_status(const std::filesystem::path& path) {
-    return read_sealed(path, [](const Hdf5File& file, std::uint32_t version) {
-        auto statuses = read_columns<RecordStatus>(file, version);
+    std::vector<RecordStatus> statuses;
+    read_sealed(path, [&](const Hdf5File& file, std::uint32_t version) {
+        read_columns(file, version, statuses);
         constexpr const char *begins_name = "/records/attention_begin", *name = "/attention/signal";
         const auto bounds = read_bounds(file, begins_name, name, statuses.size(), file.shape(name).at(0));
         for (std::size_t i = 0; i < statuses.size(); ++i)
             statuses[i].layers = static_cast<std::uint32_t>(bounds[i + 1] - bounds[i]);
-        return statuses;
     });
+    return statuses;
 }
 
 }  // namespace crossweep::io

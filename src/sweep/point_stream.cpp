@@ -22,13 +22,11 @@ struct Packed {
     std::span<const std::byte> record;
 };
 
-std::vector<std::byte> entry_of(const io::Record& record) {
-    const std::vector<std::byte> packed = io::pack(std::span(&record, 1));
-    const Header header{record.key.point, packed.size()};
-    const auto head = std::as_bytes(std::span(&header, 1));
-    std::vector<std::byte> entry(head.begin(), head.end());
-    entry.insert(entry.end(), packed.begin(), packed.end());
-    return entry;
+void make_entry(const io::Record& record, std::vector<std::byte>& entry) {
+    entry.assign(sizeof(Header), {});
+    io::pack(record, entry);
+    const Header header{record.key.point, entry.size() - sizeof(Header)};
+    std::memcpy(entry.data(), &header, sizeof header);
 }
 
 /// The records of a bucket, those of one key in the order in which they came.
@@ -54,7 +52,7 @@ PointStream::PointStream(const Census& census, const RecordSource& records, std:
             references_.emplace(PointId(p), PointRecords(workload_.trials, workload_.shards));
     }
     cut_buckets(memory_bytes, folder);
-    records([this](io::Record&& record) { distribute(std::move(record)); });
+    records([this](const io::Record& record) { distribute(record); });
 }
 
 void PointStream::cut_buckets(std::size_t memory_bytes, const ScratchFolder& folder) {
@@ -84,10 +82,10 @@ bool PointStream::is_of_study(const io::RecordKey& key) const {
     return key.trial < workload_.trials && key.shard < workload_.shards;
 }
 
-void PointStream::distribute(io::Record&& record) {
+void PointStream::distribute(const io::Record& record) {
     if (!is_of_study(record.key)) return;
     const auto points = census_.points().find(record.key.point);
-    std::vector<std::byte> entry;
+    entry_.clear();
     const Bucket* last = nullptr;
     for (const PointId point : points) {
         if (workload_.is_reference[point.value()]) {
@@ -97,23 +95,26 @@ void PointStream::distribute(io::Record&& record) {
         // Points that share their records may have a bucket each, or share one.
         Bucket& bucket = buckets_[bucket_of_point_[point.value()]];
         if (&bucket == last) continue;
-        if (entry.empty()) entry = entry_of(record);
-        bucket.records.append(entry);
+        if (entry_.empty()) make_entry(record, entry_);
+        bucket.records.append(entry_);
         last = &bucket;
     }
 }
 
 void PointStream::for_each_point(const std::function<void(PointId, const PointRecords&)>& visit) {
+    std::deque<io::Record> records;  // of one point after the other, in the same memory
     for (Bucket& bucket : buckets_) {
         const std::vector<std::byte> bytes = bucket.records.take();
         const std::vector<Packed> packed = packed_by_key(bytes);
         for (const PointId point : bucket.points) {
-            std::deque<io::Record> records;
+            std::size_t count = 0;
             PointRecords of_point(workload_.trials, workload_.shards);
             const ContentHash key = workload_.point_keys[point.value()];
             for (const Packed& one : std::ranges::equal_range(packed, key, {}, &Packed::point)) {
-                for (io::Record& record : io::unpack(one.record)) records.push_back(std::move(record));
-                of_point.put(records.back());
+                if (count == records.size()) records.emplace_back();
+                io::Record& record = records[count++];
+                io::unpack(one.record, record);
+                of_point.put(record);
             }
             visit(point, of_point);
         }

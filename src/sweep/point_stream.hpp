@@ -48,13 +48,14 @@ class PointStream {
         io::ScratchFile records;  ///< each packed, behind its point's key and its length
     };
     void cut_buckets(std::size_t memory_bytes, const ScratchFolder& folder);
-    void distribute(io::Record&& record);
+    void distribute(const io::Record& record);
     bool is_of_study(const io::RecordKey& key) const;
 
     const Census& census_;
     const Workload& workload_;
     std::vector<Bucket> buckets_;
     std::vector<std::size_t> bucket_of_point_;
+    std::vector<std::byte> entry_;  ///< of a bucket, for one record after the other
     std::deque<io::Record> reference_records_;
     std::map<PointId, PointRecords> references_;
 };

@@ -190,9 +190,11 @@ RunDirectory::Segments RunDirectory::scan(const VisitStatus& visit) const {
     return found;
 }
 
-void read_records(std::span<const fs::path> segments, const std::function<void(io::Record&&)>& visit) {
+void read_records(std::span<const fs::path> segments, const std::function<void(const io::Record&)>& visit) {
+    std::vector<io::Record> records;
     for (const fs::path& segment : segments) {
-        for (io::Record& record : io::read_segment(segment)) visit(std::move(record));
+        io::read_segment(segment, records);
+        for (const io::Record& record : records) visit(record);
     }
 }
 

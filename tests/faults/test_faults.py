@@ -14,7 +14,7 @@ import campaign
 import h5py
 import pytest
 import tiny_study
-from runs import content_hash, run
+from runs import content_hash, fixtures_of_undisturbed_run, run
 from tiny_study import Architecture, crossweep
 from watched_run import Ledger, WatchedRun, all_records, leftovers, records_of, segments, send
 
@@ -28,22 +28,7 @@ FINELY = ("--set", "run.points_per_unit=1", "--set", "run.segment_s=0.01")
 DONE, DATA, INTERNAL, UNFINISHED = 0, 4, 5, 75
 
 
-@pytest.fixture(scope="module", name="study")
-def fixture_study(tmp_path_factory):
-    return tiny_study.write_study(tmp_path_factory.mktemp("study"), ARCHITECTURE, IMAGES)
-
-
-@pytest.fixture(scope="module", name="finished")
-def fixture_finished(study, tmp_path_factory):
-    directory = tmp_path_factory.mktemp("finished") / "run"
-    completed = run(study, directory, *FINELY)
-    assert completed.returncode == DONE, completed.stderr
-    return directory
-
-
-@pytest.fixture(scope="module", name="expected")
-def fixture_expected(finished):
-    return content_hash(finished)
+fixture_study, fixture_finished, fixture_expected = fixtures_of_undisturbed_run(ARCHITECTURE, IMAGES, *FINELY)
 
 
 @pytest.fixture(name="copy")

@@ -9,7 +9,7 @@ import time
 
 import pytest
 import tiny_study
-from runs import content_hash, descendants, run
+from runs import content_hash, descendants, fixtures_of_undisturbed_run, run
 from tiny_study import Architecture, crossweep
 
 pytestmark = pytest.mark.skipif(tiny_study.program() is None,
@@ -23,23 +23,7 @@ FINELY = ("--set", "run.points_per_unit=1", "--set", "run.segment_s=0.01")
 UNFINISHED = 75
 
 
-@pytest.fixture(scope="module", name="study")
-def fixture_study(tmp_path_factory):
-    return tiny_study.write_study(tmp_path_factory.mktemp("study"), ARCHITECTURE, IMAGES)
-
-
-@pytest.fixture(scope="module", name="finished")
-def fixture_finished(study, tmp_path_factory):
-    """The run that all others are compared with: one core, no mpirun, settings as they are by default."""
-    directory = tmp_path_factory.mktemp("finished") / "run"
-    completed = run(study, directory)
-    assert completed.returncode == 0, completed.stderr
-    return directory
-
-
-@pytest.fixture(scope="module", name="expected")
-def fixture_expected(finished):
-    return content_hash(finished)
+fixture_study, fixture_finished, fixture_expected = fixtures_of_undisturbed_run(ARCHITECTURE, IMAGES)
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3])

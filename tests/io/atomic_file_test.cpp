@@ -145,22 +145,31 @@ class SizeLimit {
     void (*handler_)(int) = nullptr;
 };
 
-/// About 600 kB: data sets in one piece, in a chunk and of texts.
+/// About 800 kB: data sets in one piece, at once and by rows, in a chunk and of texts.
 void write_on_disk(const std::filesystem::path& path) {
     Hdf5File file(path, Hdf5File::Mode::create_on_disk);
     file.write<double>("/small", std::vector<double>(1000, 1.5));
+    file.write<double>("/large", std::vector<double>(10'000, 1.5));
     file.write<std::string>("/text", std::vector<std::string>(100, "some words"));
+    file.write_texts_of_like_length("/words", std::vector<std::string>(100, "some words"));
     Hdf5Rows rows = file.create_rows<std::uint32_t>("/rows", {40, 3000});
     Hdf5Rows small = file.create_rows<float>("/small_rows", {40, 2});
+    Hdf5Rows large = file.create_rows<float>("/large_rows", {40, 700});
     std::vector<std::uint32_t> row(3000);
     std::minstd_rand random;
     for (int r = 0; r < 40; ++r) {
         std::ranges::generate(row, random);
         rows.append<std::uint32_t>(row);
         small.append<float>(std::array{1.0F, 2.0F});
+        large.append<float>(std::vector<float>(700, 3.0F));
     }
     file.set_attribute("/", "last", "words");
     file.close();
+}
+
+TEST(AtomicFile, text_of_a_file_that_tells_no_size_is_read) {
+    EXPECT_THAT(read_text("/proc/self/status"), HasSubstr("VmRSS"));
+    EXPECT_EQ(read_text("/dev/null"), "");
 }
 
 TEST(AtomicFile, hdf5_file_that_outgrows_the_disk_while_it_is_written_is_one_error_and_the_program_lives_on) {

@@ -65,6 +65,49 @@ TEST_F(Hdf5Files, large_data_sets_are_compressed_and_unchanged) {
     EXPECT_EQ(open().read<std::int32_t>("/b"), values);
 }
 
+TEST_F(Hdf5Files, large_real_numbers_are_stored_in_one_piece) {
+    std::vector<double> values(300'001);
+    std::iota(values.begin(), values.end(), -7.5);
+    Hdf5File file = create();
+    file.write<double>("/a", values);
+    file.close();
+    EXPECT_TRUE(open().contiguous_offset("/a"));
+    EXPECT_EQ(open().read<double>("/a"), values);
+}
+
+TEST_F(Hdf5Files, texts_of_like_length_take_no_more_room_than_any_texts_and_come_back) {
+    const std::vector<std::string> like(5000, "x86-64-v4"), none, empty(5000);
+    std::vector<std::string> one_long = empty, mixed{"", "µ-law", "two\nlines", "six"};
+    one_long[17] = std::string(100'000, 'x');
+    for (const auto& texts : {like, none, empty, one_long, mixed}) {
+        Hdf5File file = create();
+        file.write_texts_of_like_length("/group/texts", texts);
+        file.close();
+        EXPECT_EQ(open().read<std::string>("/group/texts"), texts);
+        const auto size = std::filesystem::file_size(path_);
+        create().write<std::string>("/group/texts", texts);
+        EXPECT_LE(size, std::filesystem::file_size(path_)) << texts.size();
+    }
+}
+
+TEST_F(Hdf5Files, image_of_a_file_reads_as_the_file_does) {
+    std::vector<std::int32_t> values(100'000);
+    std::iota(values.begin(), values.end(), -7);
+    Hdf5File file = create();
+    file.write<std::int32_t>("/a", values);
+    file.write<std::string>("/text", std::vector<std::string>{"x", ""});
+    file.set_attribute("/", "last", "words");
+    file.close();
+    const std::string image = read_text(path_);
+    const Hdf5File read(path_, image), again(path_, image);
+    EXPECT_EQ(read.read<std::int32_t>("/a"), values);
+    EXPECT_THAT(again.read<std::string>("/text"), ElementsAre("x", ""));
+    EXPECT_EQ(read.text_attribute("/", "last"), "words");
+    EXPECT_THAT(data_error_of([&] { Hdf5File(path_, "text"); }),
+                HasSubstr(path_.string() + ": the file cannot be opened (HDF5: "));
+    EXPECT_EQ(read_text(path_), image);
+}
+
 TEST_F(Hdf5Files, numbers_are_converted_on_reading) {
     Hdf5File file = create();
     file.write<double>("/a", numbers_, {2, 3});

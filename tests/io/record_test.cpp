@@ -28,6 +28,20 @@ TEST(Record, packed_records_can_be_joined) {
     expect_equal(unpack(bytes), records);
 }
 
+TEST(Record, memory_of_another_record_is_used_again) {
+    const auto records = sample_records();
+    std::vector<std::byte> bytes;
+    for (const Record& record : records) pack(record, bytes);
+    EXPECT_EQ(bytes, pack(records));
+    std::vector<Record> used(1);
+    std::span<const std::byte> rest = bytes;
+    for (const Record& record : records) {
+        rest = unpack(rest, used[0]);
+        expect_equal(used, {record});
+    }
+    EXPECT_TRUE(rest.empty());
+}
+
 TEST(Record, bytes_cut_off_anywhere_are_refused) {
     const auto records = sample_records();
     const auto bytes = pack(std::span(records).first(1));

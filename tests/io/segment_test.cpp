@@ -35,6 +35,22 @@ TEST_F(Segment, no_records_and_empty_records_come_back) {
     expect_equal(read_segment(path_), std::vector<Record>(3));
 }
 
+TEST_F(Segment, one_long_failure_among_many_records_comes_back) {
+    std::vector<Record> records(1000);
+    records[7].failure = std::string(5000, 'x');
+    write_segment(path_, records);
+    expect_equal(read_segment(path_), records);
+}
+
+TEST_F(Segment, memory_of_records_of_any_version_is_used_again) {
+    std::vector<Record> records(9, sample_records()[0]);
+    for (const std::uint32_t version : {2U, 1U, 2U}) {
+        read_segment(fmt::format("{}/tests/io/stored/segment_version_{}.h5", CROSSWEEP_SOURCE_DIR, version),
+                     records);
+        expect_equal(records, version == 1 ? sample_records_of_version_1() : sample_records());
+    }
+}
+
 TEST_F(Segment, large_records_come_back) {
     std::vector<Record> records(50, sample_records()[0]);
     for (std::size_t i = 0; i < records.size(); ++i) {

@@ -90,7 +90,7 @@ inline Census census_of(const Workload& workload, std::span<const io::Record> re
 /// Gives `records`, as often as it is asked; they have to live as long.
 inline RecordSource source_of(std::span<const io::Record> records) {
     return [records](const auto& visit) {
-        for (const io::Record& record : records) visit(io::Record(record));
+        for (const io::Record& record : records) visit(record);
     };
 }
 
@@ -104,9 +104,9 @@ struct Contents {
 inline Contents load(const RunDirectory& directory) {
     const auto segments = directory.scan([](const auto&, const auto&) {});
     std::map<io::RecordKey, io::Record> by_key;
-    read_records(segments.whole, [&](io::Record&& record) {
+    read_records(segments.whole, [&](const io::Record& record) {
         const auto [place, is_new] = by_key.try_emplace(record.key, record);
-        if (!is_new && place->second.failed()) place->second = std::move(record);
+        if (!is_new && place->second.failed()) place->second = record;
     });
     Contents contents{{}, segments.damaged, segments.count()};
     for (auto& [key, record] : by_key) contents.records.push_back(std::move(record));

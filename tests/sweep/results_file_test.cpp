@@ -311,7 +311,7 @@ TEST_P(ResultsInBuckets, give_points_that_share_their_records_each_a_row) {
 
 TEST_P(ResultsInBuckets, leave_nothing_behind_when_reading_fails) {
     const RecordSource broken = [&](const auto& visit) {
-        for (const io::Record& record : records_) visit(io::Record(record));
+        for (const io::Record& record : records_) visit(record);
         EXPECT_EQ(std::filesystem::exists(folder_ / "merge.tmp"), GetParam() < 1000000);
         throw DataError("the segment is damaged");
     };

@@ -51,6 +51,8 @@ class Hdf5File {
   public:
     enum class Mode { read, create, create_on_disk };
     Hdf5File(const std::filesystem::path& path, Mode mode);
+    /// Read `image`, the bytes of the file `path`, which have to live as long.
+    Hdf5File(const std::filesystem::path& path, std::string_view image);
     ~Hdf5File();
     Hdf5File(Hdf5File&&) noexcept;
     Hdf5File& operator=(Hdf5File&&) noexcept;
@@ -58,6 +60,9 @@ class Hdf5File {
     /// Write `values`, row-major, with the given shape (empty: one dimension of values.size()).
     template <Hdf5Element T>
     void write(const std::string& path, std::span<const T> values, std::vector<std::size_t> shape = {});
+    /// The same with one width for all texts, the longest one's, which is much faster to read, unless that
+    /// would take more room than as many texts of any length.
+    void write_texts_of_like_length(const std::string& path, std::span<const std::string> texts);
     /// Make a data set of that shape, to be written row by row: numbers only.
     template <Hdf5Element T>
     Hdf5Rows create_rows(const std::string& path, const std::vector<std::size_t>& shape);

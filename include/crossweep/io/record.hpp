@@ -64,8 +64,12 @@ RecordStatus status_of(const Record& record);
 
 /// Records as bytes, for messages between ranks and for hashing.
 std::vector<std::byte> pack(std::span<const Record> records);
+/// Append a record's bytes to `bytes`.
+void pack(const Record& record, std::vector<std::byte>& bytes);
 /// Inverse of `pack`; throws DataError if the bytes are not whole records.
 std::vector<Record> unpack(std::span<const std::byte> bytes);
+/// The first record of `bytes` into `record`, whose memory is used again; gives the bytes behind it.
+std::span<const std::byte> unpack(std::span<const std::byte> bytes, Record& record);
 
 /// Hash of the records sorted by key, without `seconds` and `path`: equal for equal results, whatever order
 /// or rank made them.

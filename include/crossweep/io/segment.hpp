@@ -24,6 +24,8 @@ class DamagedSegment : public DataError {
 /// Read a segment and check its hash. Throws DamagedSegment, or DataError if it cannot be read now or is of
 /// an unknown version: then its records may be whole.
 std::vector<Record> read_segment(const std::filesystem::path& path);
+/// The same into `records`, whose memory is used again.
+void read_segment(const std::filesystem::path& path, std::vector<Record>& records);
 
 /// The same without the records' arrays, which are only checked to be as they were written.
 std::vector<RecordStatus> read_segment_status(const std::filesystem::path& path);

@@ -80,7 +80,7 @@ PointSummary summarise(const StudyDescription& study, std::size_t point, const P
                        const PointRecords& reference);
 
 /// Calls its argument with every record, in any order, with repetitions or without.
-using RecordSource = std::function<void(const std::function<void(io::Record&&)>&)>;
+using RecordSource = std::function<void(const std::function<void(const io::Record&)>&)>;
 
 /// Memory for records while results are written: what does not fit waits in files beside results.h5.
 inline constexpr std::size_t default_merge_bytes = std::size_t{64} * 1024 * 1024;

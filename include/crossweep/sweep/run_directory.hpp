@@ -83,6 +83,6 @@ class RunDirectory {
 
 /// Visit every record of `segments`, one of which at a time is in memory. Throws DataError if one is damaged.
 void read_records(std::span<const std::filesystem::path> segments,
-                  const std::function<void(io::Record&&)>& visit);
+                  const std::function<void(const io::Record&)>& visit);
 
 }  // namespace crossweep::sweep
