@@ -28,7 +28,9 @@ def draw(results: Results, options: argparse.Namespace) -> list[Path]:
     axis, lines = options.axis, options.lines
     x = layout.choose_layout(results, axis, lines).x
     against = f"_vs_{_file_word(x.key)}" if x else ""
-    surfaces = [options.surface] if options.surface else ["top1_accuracy", "snr_dB"]
+    # A file of a language model has its perplexity beside the accuracy, and is looked at for it.
+    main = "perplexity" if "perplexity" in results.surfaces else "top1_accuracy"
+    surfaces = [options.surface] if options.surface else [main, "snr_dB"]
     for surface in surfaces:
         if "layer" in results.surface(surface).dims:
             continue
@@ -38,7 +40,7 @@ def draw(results: Results, options: argparse.Namespace) -> list[Path]:
     if plots.has_values(results, "snr_layer_dB") and options.surface in (None, "snr_layer_dB"):
         figures["snr_per_layer"] = plots.snr_per_layer(results, axis, lines)
     heat = tuple(options.heat) if options.heat else layout.two_largest_axes(results)
-    heat_surface = options.surface or "accuracy_drop"
+    heat_surface = options.surface or ("perplexity" if main == "perplexity" else "accuracy_drop")
     # With nothing but defaults a per-layer surface has its figure above; asked for by --heat it gets its map too.
     if heat and (options.heat or (heat_surface != "snr_layer_dB" and plots.has_values(results, heat_surface))):
         stem = "_".join(["heat", heat_surface, *map(_file_word, heat)])
@@ -61,8 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
                         help="axes of the heat map, x then y (default: the two with most values); "
                              "`layer` with --surface snr_layer_dB")
     parser.add_argument("--surface", metavar="NAME",
-                        help="draw this surface alone (default: top1_accuracy, snr_dB, snr_layer_dB; "
-                             "accuracy_drop in the heat map)")
+                        help="draw this surface alone (default: top1_accuracy, snr_dB, snr_layer_dB; accuracy_drop "
+                             "in the heat map; of a language model perplexity for both)")
     parser.add_argument("--partial", action="store_true", help="accept a file of an unfinished study")
     options = parser.parse_args(arguments)
     options.out = options.out or options.results.parent / "figures"

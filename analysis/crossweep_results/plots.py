@@ -42,18 +42,26 @@ class Quantity:
     unit: str
     factor: float
     interval: str
+    logarithmic: bool = False
 
     @property
     def label(self) -> str:
-        return f"{self.words} ({self.unit})"
+        return f"{self.words} ({self.unit})" if self.unit else self.words
 
 
 _OVER_TRIALS = "over trials, these images"
 _OVER_BOTH = "over images and trials (images like these)"
+_TEXTS_OVER_TRIALS, _TEXTS_OVER_BOTH = (over.replace("images", "texts") for over in (_OVER_TRIALS, _OVER_BOTH))
 QUANTITIES = {
     "top1_accuracy": Quantity("top-1 accuracy", "%", 100, _OVER_TRIALS),
     "top1_accuracy_images_like_these": Quantity("top-1 accuracy", "%", 100, _OVER_BOTH),
     "top5_accuracy": Quantity("top-5 accuracy", "%", 100, _OVER_TRIALS),
+    "loss": Quantity("loss", "nats", 1, _OVER_TRIALS),
+    "loss_images_like_these": Quantity("loss", "nats", 1, _OVER_BOTH),
+    "perplexity": Quantity("perplexity", "", 1, _TEXTS_OVER_TRIALS, True),
+    "perplexity_images_like_these": Quantity("perplexity", "", 1, _TEXTS_OVER_BOTH, True),
+    "bits_per_character": Quantity("loss", "bits per character", 1, _TEXTS_OVER_TRIALS),
+    "bits_per_character_images_like_these": Quantity("loss", "bits per character", 1, _TEXTS_OVER_BOTH),
     "accuracy_drop": Quantity("drop of top-1 accuracy", "percentage points", 100, f"{_OVER_BOTH}, paired"),
     "snr_dB": Quantity("attention SNR, mean over layers", "dB", 1, "over trials"),
     "snr_layer_dB": Quantity("attention SNR", "dB", 1, ""),
@@ -69,8 +77,8 @@ def accuracy_against(results: Results, axis: str | None = None, lines: str | Non
                      surface: str = "top1_accuracy", layout: Layout | None = None) -> Figure:
     """Draw `surface` against `axis`, one line with its interval per value of `lines`; also serves SNR and drop.
 
-    Dashed: the noise-free reference (top-1 only) with its value. With a single trial there is no interval over
-    trials, so top-1 falls back to the interval for images like these, and the legend says so.
+    Dashed: the noise-free reference (of top-1 and perplexity) with its value. With a single trial there is no
+    interval over trials, so surfaces that have one for images like these fall back to it, and the legend says so.
     """
     layout = layout or choose_layout(results, axis, lines)
     surface, note = _with_interval(results, surface)
@@ -85,8 +93,10 @@ def accuracy_against(results: Results, axis: str | None = None, lines: str | Non
             if layout.panels is not None:
                 panel.set_title(layout.panels.setting(i), loc="left")
             _draw_lines(panel, data.isel(here), layout)
+            if show.logarithmic:
+                panel.set_yscale("log")
             if clean is not None:
-                texts.append(_draw_reference(panel, clean.isel(here), layout))
+                texts.append(_draw_reference(panel, clean.isel(here), layout, show))
             _dress_x(panel, layout.x, results)
         for panel in panels[:: figure.columns]:
             panel.set_ylabel(show.label)
@@ -153,7 +163,8 @@ def heat_map(results: Results, x: str, y: str, surface: str = "accuracy_drop") -
     best = data.sel(bound="best") if "bound" in data.dims else data
     if not np.isfinite(best.values).any():
         raise SelectionError(f"{surface} holds no finite value, so there is no heat map of it.")
-    limits = float(best.min()), float(best.max())
+    scale = matplotlib.colors.LogNorm if show.logarithmic else matplotlib.colors.Normalize
+    colours = scale(float(best.min()), float(best.max()))
     count = 1 if layout.panels is None else len(layout.panels)
     with matplotlib.rc_context(_STYLE | {"axes.grid": False}):
         cell = 0.95 if max(len(first), len(second)) <= 8 else 0.55
@@ -164,10 +175,12 @@ def heat_map(results: Results, x: str, y: str, surface: str = "accuracy_drop") -
             here = {} if layout.panels is None else {layout.panels.dimension: i}
             if layout.panels is not None:
                 panel.set_title(layout.panels.setting(i), loc="left")
-            image, bounds_shown = _draw_cells(panel, data.isel(here), first, second, limits)
+            image, bounds_shown = _draw_cells(panel, data.isel(here), first, second, colours)
         bar = figure.colorbar(image, ax=panels, shrink=0.9, pad=0.02)
         bar.set_label(textwrap.fill(show.label, 24))
         bar.outline.set_visible(False)
+        if show.logarithmic:
+            _plain_ticks(bar.ax.yaxis, colours.vmin, colours.vmax)
         words = f"{show.words} over {names.words(first.key)} and {names.words(second.key)}"
         small = f"small: {results.confidence * 100:g} % interval {show.interval}" if bounds_shown else ""
         _title(figure, words, results, layout, small)
@@ -208,14 +221,16 @@ def _with_interval(results: Results, surface: str) -> tuple[str, str]:
                              "with the axis layer shows it.")
     if np.isfinite(data.sel(bound=["low", "high"]).values).any():
         return surface, ""
-    if surface == "top1_accuracy" and has_values(results, "top1_accuracy_images_like_these"):
-        return "top1_accuracy_images_like_these", "one trial: interval for images like these"
+    if has_values(results, f"{surface}_images_like_these"):
+        return f"{surface}_images_like_these", f"one trial: interval for {results.inputs} like these"
     return surface, "one trial: no interval" if results.trials == 1 else "no interval in the file"
 
 
 def _noise_free(results: Results, surface: str, layout: Layout) -> xr.DataArray | None:
     """Noise-free value in shown units, [axes that are drawn]; None for a surface that has no such line."""
-    if surface.startswith("top1_accuracy"):
+    if surface.startswith("perplexity"):
+        return results.noise_free_perplexity.isel(layout.fixed)
+    if surface.startswith("top1_accuracy") and not results.is_of_language_model:
         return results.noise_free_accuracy.isel(layout.fixed) * 100
     return None
 
@@ -273,14 +288,14 @@ def _draw_lines(panel, data: xr.DataArray, layout: Layout) -> None:
             panel.plot(positions, best, color=colour, marker=marker, markersize=5, linewidth=1.6)
 
 
-def _draw_reference(panel, clean: xr.DataArray, layout: Layout):
+def _draw_reference(panel, clean: xr.DataArray, layout: Layout, show: Quantity):
     """Draw the noise-free line; return a function that writes its value once the limits are final, or None."""
     positions, order = _x_positions(layout.x)
     dashed = {"color": REFERENCE_COLOUR, "linestyle": (0, (5, 3)), "linewidth": 1.2, "zorder": 1.5}
     levels = np.unique(clean.values[np.isfinite(clean.values)].round(9))
     if len(levels) == 1:
         panel.axhline(levels[0], **dashed)
-        return lambda: _reference_text(panel, 0.99, levels[0], "axes")
+        return lambda: _reference_text(panel, 0.99, levels[0], "axes", show)
     by_x = clean if layout.x is None else clean.transpose(layout.x.dimension, ...)
     if layout.x is not None and all(len(np.unique(row.round(9))) == 1 for row in by_x.values):
         values = by_x.values.reshape(len(order), -1)[order, 0]
@@ -289,7 +304,7 @@ def _draw_reference(panel, clean: xr.DataArray, layout: Layout):
             return None
         for position, value in zip(positions, values):
             panel.plot([position - 0.42, position + 0.42], [value, value], **dashed)
-        return lambda: [_reference_text(panel, p, v, "data") for p, v in zip(positions, values)]
+        return lambda: [_reference_text(panel, p, v, "data", show) for p, v in zip(positions, values)]
     notes = []
     for line, colour, _ in _styles(layout.lines):
         values = clean.isel(line).values
@@ -300,13 +315,17 @@ def _draw_reference(panel, clean: xr.DataArray, layout: Layout):
             notes.append((0.99 - 0.12 * len(notes), level, colour))
         else:
             panel.plot(positions, values[order], **(dashed | {"color": colour}))
-    return lambda: [panel.text(x, level, f"{level:.1f} %", transform=panel.get_yaxis_transform(), ha="right",
+    return lambda: [panel.text(x, level, _value(level, show), transform=panel.get_yaxis_transform(), ha="right",
                                va="bottom", fontsize=8.5, color=colour) for x, level, colour in notes]
 
 
-def _reference_text(panel, x: float, level: float, where: str) -> None:
+def _value(level: float, show: Quantity) -> str:
+    return f"{level:.1f} {show.unit}" if show.unit else f"{level:.3g}"
+
+
+def _reference_text(panel, x: float, level: float, where: str, show: Quantity) -> None:
     transform = panel.get_yaxis_transform() if where == "axes" else panel.transData
-    text = f"noise-free {level:.1f} %" if where == "axes" else f"{level:.1f} %"
+    text = f"noise-free {_value(level, show)}" if where == "axes" else _value(level, show)
     panel.text(x, level, text, transform=transform, ha="right" if where == "axes" else "center", va="bottom",
                fontsize=8.5, color=REFERENCE_COLOUR)
 
@@ -315,8 +334,11 @@ def _share_y(panels: list) -> None:
     """One y range for all panels, with head room above the highest line for the reference's value."""
     low = min(p.get_ylim()[0] for p in panels)
     high = max(p.get_ylim()[1] for p in panels)
+    room = (high / low) ** 1.05 * low if panels[0].get_yscale() == "log" else high + 0.05 * (high - low)
     for panel in panels:
-        panel.set_ylim(low, high + 0.05 * (high - low))
+        panel.set_ylim(low, room)
+        if panel.get_yscale() == "log":
+            _plain_ticks(panel.yaxis, low, room)
 
 
 def _dress_x(panel, axis: Axis | None, results: Results) -> None:
@@ -338,6 +360,17 @@ def _dress_x(panel, axis: Axis | None, results: Results) -> None:
         panel.set_xticks(positions, labels)
 
 
+def _plain_ticks(axis, low: float, high: float) -> None:
+    """Ticks of a logarithmic axis from `low` to `high` as plain numbers, and enough of them."""
+    if high < 4 * low:
+        axis.set_major_locator(matplotlib.ticker.MaxNLocator(6))
+        axis.set_minor_locator(matplotlib.ticker.NullLocator())
+    else:
+        axis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,)))
+    axis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+
+
 def _looks_logarithmic(sorted_values: np.ndarray) -> bool:
     """Whether three or more positive values over more than a decade are spaced more evenly in logarithm."""
     if len(sorted_values) < 3 or sorted_values[0] <= 0 or sorted_values[-1] < 10 * sorted_values[0]:
@@ -356,14 +389,14 @@ def _set_text_ticks(axis, labels: list[str]) -> None:
     axis.set_ticklabels(wrapped, **options)
 
 
-def _draw_cells(panel, data: xr.DataArray, x: Axis, y: Axis, limits: tuple[float, float]):
+def _draw_cells(panel, data: xr.DataArray, x: Axis, y: Axis, colours: matplotlib.colors.Normalize):
     """One panel of a heat map; returns the image and whether the intervals were written into the cells."""
     bounded = "bound" in data.dims
     values = data.transpose(y.dimension, x.dimension, ...)
     _, columns = _x_positions(x)
     _, rows = _x_positions(y)
     cells = (values.sel(bound="best") if bounded else values).values[np.ix_(rows, columns)]
-    image = panel.imshow(cells, origin="lower", aspect="auto", cmap="cividis", vmin=limits[0], vmax=limits[1])
+    image = panel.imshow(cells, origin="lower", aspect="auto", cmap="cividis", norm=colours)
     panel.spines[:].set_visible(False)
     for axis, chosen, order in ((panel.xaxis, x, columns), (panel.yaxis, y, rows)):
         _set_text_ticks(axis, [chosen.labels[i] for i in order])
@@ -374,19 +407,19 @@ def _draw_cells(panel, data: xr.DataArray, x: Axis, y: Axis, limits: tuple[float
     spans = None
     if bounded and max(cells.shape) <= 8:
         spans = values.sel(bound=["low", "high"]).values[np.ix_(rows, columns)]
-    middle = 0.5 * (limits[0] + limits[1])
+    number = "{:.3g}" if isinstance(colours, matplotlib.colors.LogNorm) else "{:.1f}"
     written = False
     for (row, column), value in np.ndenumerate(cells):
         if not np.isfinite(value):
             panel.text(column, row, "–", ha="center", va="center", color=REFERENCE_COLOUR)
             continue
-        colour = "black" if value > middle else "white"
+        colour = "black" if colours(value) > 0.5 else "white"
         known = spans is not None and np.isfinite(spans[row, column]).all()
-        panel.text(column, row + (0.02 if known else 0), f"{value:.1f}", ha="center",
+        panel.text(column, row + (0.02 if known else 0), number.format(value), ha="center",
                    va="bottom" if known else "center", fontsize=9.5 if max(cells.shape) <= 10 else 8, color=colour)
         if known:
             low, high = spans[row, column]
-            panel.text(column, row - 0.04, f"{low:.1f} to {high:.1f}", ha="center", va="top", fontsize=6.5, color=colour)
+            panel.text(column, row - 0.04, f"{number.format(low)} to {number.format(high)}", ha="center", va="top", fontsize=6.5, color=colour)
             written = True
     return image, written
 

@@ -90,7 +90,7 @@ class Results:
 
     @cached_property
     def surfaces(self) -> xr.Dataset:
-        """Accuracy, drop and SNR over the axes of the sweep, [axes..., bound]."""
+        """Accuracy, drop, loss and SNR over the axes of the sweep, [axes..., bound]."""
         return self._group("surfaces")
 
     @cached_property
@@ -105,7 +105,7 @@ class Results:
 
     @cached_property
     def predictions(self) -> xr.Dataset:
-        """`class` and `margin`, [point, trial, image]."""
+        """`class`, `margin` and `loss`, [point, trial, image]."""
         return self._group("predictions")
 
     @cached_property
@@ -115,7 +115,7 @@ class Results:
 
     @cached_property
     def reference(self) -> xr.Dataset:
-        """Noise-free predictions `class` and `margin`, [reference_index, image]."""
+        """Noise-free predictions `class`, `margin` and `loss`, [reference_index, image]."""
         return self._group("reference")
 
     @cached_property
@@ -165,13 +165,33 @@ class Results:
 
     @cached_property
     def noise_free_accuracy(self) -> xr.DataArray:
-        """Fraction correct of the digital reference that belongs to each point, [axes...]."""
+        """Fraction correct of the digital reference that belongs to each point, [axes...]; of a language model,
+        of the last tokens alone."""
         predicted = self.reference["class"]
         right = (predicted.values == self.labels.values[None, :]).sum(axis=1)
         present = (predicted.values >= 0).sum(axis=1)
         accuracy = np.where(present > 0, right / np.maximum(present, 1), np.nan)
         per_point = accuracy[self.points["reference"].values.astype(int)]
         return self.on_axes(xr.DataArray(per_point, dims="point", name="noise_free_accuracy"))
+
+    @property
+    def is_of_language_model(self) -> bool:
+        """Whether the inputs are texts whose tokens are told one after the other."""
+        return "characters_per_token" in self.attributes
+
+    @property
+    def inputs(self) -> str:
+        """What the study evaluates: "images" or "texts"."""
+        return "texts" if self.is_of_language_model else "images"
+
+    @cached_property
+    def noise_free_perplexity(self) -> xr.DataArray:
+        """Perplexity of the digital reference that belongs to each point, [axes...]."""
+        loss = self.reference["loss"].values.astype(float)
+        there = np.isfinite(loss)
+        mean = np.where(there, loss, 0).sum(axis=1) / np.where(there.any(axis=1), there.sum(axis=1), np.nan)
+        per_point = np.exp(mean)[self.points["reference"].values.astype(int)]
+        return self.on_axes(xr.DataArray(per_point, dims="point", name="noise_free_perplexity"))
 
     @cached_property
     def image_range(self) -> tuple[int, int]:
@@ -209,7 +229,8 @@ class Results:
         parts = [f"study “{self.name}”"]
         if self.models:
             parts.append(self.models[0] if len(self.models) == 1 else f"{len(self.models)} models")
-        parts.append(f"{images} image{'s' * (most != 1)} × {self.trials} trial{'s' * (self.trials != 1)}")
+        inputs = self.inputs if most != 1 else self.inputs.removesuffix("s")
+        parts.append(f"{images} {inputs} × {self.trials} trial{'s' * (self.trials != 1)}")
         if not self.complete:
             parts.append(f"INCOMPLETE: {self.missing}")
         return " · ".join(parts)

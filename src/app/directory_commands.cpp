@@ -1,8 +1,11 @@
 // crossweep merge, report and replay: what is in a run directory.
 #include <fmt/format.h>
 
+#include <cmath>
+#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
 #include <set>
 
@@ -42,6 +45,18 @@ std::optional<io::Record> find_record(const StoredRun& run, const io::RecordKey&
         if (record.key == key && (!found || found->failed())) found = record;
     });
     return found;
+}
+
+void print_answers(const io::Record& record) {
+    if (record.predictions == 1) {
+        fmt::print("{} of {} images correct, {} among five, {:.3f} s\n", record.correct_top1, record.images,
+                   record.correct_top5, record.seconds);
+        return;
+    }
+    const double loss = std::accumulate(record.loss.begin(), record.loss.end(), 0.0) / record.images;
+    fmt::print("{} of {} next tokens right, {} among five, perplexity {:.3f}, {:.3f} s\n",
+               record.correct_top1, std::uint64_t{record.images} * record.predictions, record.correct_top5,
+               std::exp(loss), record.seconds);
 }
 
 }  // namespace
@@ -107,8 +122,7 @@ ExitCode replay(const ReplayOptions& options) {
         fmt::print("failed: {}\n", record.failure);
         return ExitCode::internal;
     }
-    fmt::print("{} of {} images correct, {} among five, {:.3f} s\n", record.correct_top1, record.images,
-               record.correct_top5, record.seconds);
+    print_answers(record);
     const std::optional<io::Record> stored = find_record(run, record.key);
     if (!stored) {
         fmt::print("the run directory has no such record yet\n");
@@ -119,6 +133,7 @@ ExitCode replay(const ReplayOptions& options) {
                    stored->failure);
         return ExitCode::done;
     }
+    if (stored->loss.empty()) record.loss.clear();  // it was not stored before record version 3
     const bool same = io::content_hash_of(*stored) == io::content_hash_of(record);
     fmt::print("{} the stored record, bit for bit\n", same ? "equal to" : "DIFFERENT from");
     return same ? ExitCode::done : ExitCode::internal;

@@ -32,8 +32,9 @@ void ProgressDisplay::operator()(const sweep::Progress& progress) {
                                    progress.units, static_cast<double>(progress.images) / progress.elapsed_s,
                                    duration(progress.elapsed_s), duration(left_s));
     if (progress.images > 0) {
-        line += fmt::format(", top-1 {:.1f} % over all points", 100 * static_cast<double>(progress.correct) /
-                                                                    static_cast<double>(progress.images));
+        line +=
+            fmt::format(", top-1 {:.1f} % over all points", 100 * static_cast<double>(progress.correct) /
+                                                                static_cast<double>(progress.predictions));
     }
     if (progress.units_failed > 0) line += fmt::format(", {} FAILED", progress.units_failed);
     if (!terminal_) {

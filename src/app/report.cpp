@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "crossweep/core/error.hpp"
 #include "crossweep/io/hdf5_file.hpp"
@@ -12,8 +13,18 @@
 namespace crossweep::app {
 namespace {
 
-const std::vector<std::string> surface_names{"top1_accuracy", "top1_accuracy_images_like_these",
-                                             "top5_accuracy", "accuracy_drop", "snr_dB"};
+/// Those that the file has are read: a language model has some of its own, and older files have no loss.
+const std::vector<std::string> surface_names{"top1_accuracy",
+                                             "top1_accuracy_images_like_these",
+                                             "top5_accuracy",
+                                             "accuracy_drop",
+                                             "snr_dB",
+                                             "loss",
+                                             "loss_images_like_these",
+                                             "perplexity",
+                                             "perplexity_images_like_these",
+                                             "bits_per_character",
+                                             "bits_per_character_images_like_these"};
 
 /// Axes of the grid: /axes lists the names of their coordinates in /surfaces.
 std::vector<Report::Axis> read_axes(const io::Hdf5File& file) {
@@ -46,6 +57,35 @@ std::vector<double> fractions_correct(const io::Hdf5File& file) {
         fractions.push_back(correct / there);
     }
     return fractions;
+}
+
+/// Likewise.
+std::vector<double> mean_losses(const io::Hdf5File& file, std::size_t images) {
+    std::vector<double> means;
+    if (!file.contains("/reference/loss")) return means;
+    const auto loss = file.read<float>("/reference/loss");
+    for (std::size_t first = 0; first < loss.size(); first += images) {
+        double sum = 0, there = 0;
+        for (const float of_image : std::span(loss).subspan(first, images)) {
+            if (std::isnan(of_image)) continue;
+            sum += static_cast<double>(of_image);
+            there += 1;
+        }
+        means.push_back(sum / there);
+    }
+    return means;
+}
+
+/// `value(entry)` of every entry of `values`, for a line of text.
+std::string list(const std::vector<double>& values, int digits, auto&& value) {
+    std::string text;
+    for (const double entry : values)
+        text += fmt::format("{}{:.{}f}", text.empty() ? "" : ", ", value(entry), digits);
+    return text;
+}
+
+double bits_of(const Report& report, double loss) {
+    return sweep::bits_per_character({loss, loss, loss}, report.characters_per_token).best;
 }
 
 std::string interval(const Estimate& e, double scale, int digits) {
@@ -104,6 +144,43 @@ void print_surface(const Report& report, const std::string& name, double scale, 
     }
 }
 
+void print_accuracies(const Report& report) {
+    const double percent = 100 * report.confidence;
+    const bool by_trial = report.trials > 1;
+    fmt::print("noise-free top-1 {} %\n",
+               list(report.reference_top1, 2, [](double fraction) { return 100 * fraction; }));
+    fmt::print("\ntop-1 accuracy in % [{:.0f} % interval over {}]\n", percent,
+               by_trial ? "trials, these images" : "images like these");
+    print_surface(report, by_trial ? "top1_accuracy" : "top1_accuracy_images_like_these", 100, 1);
+    fmt::print(
+        "\nloss of top-1 accuracy against noise-free, points [{:.0f} % interval over images and trials, "
+        "paired]\n",
+        percent);
+    print_surface(report, "accuracy_drop", 100, 1);
+}
+
+void print_perplexities(const Report& report) {
+    const bool by_trial = report.trials > 1;
+    const auto perplexity = [](double loss) { return std::exp(loss); };
+    const auto bits = [&](double loss) { return bits_of(report, loss); };
+    fmt::print("noise-free perplexity {}, {} bits per character\n",
+               list(report.reference_loss, 3, perplexity), list(report.reference_loss, 3, bits));
+    fmt::print("\nperplexity [{:.0f} % interval over {}]\n", 100 * report.confidence,
+               by_trial ? "trials, these texts" : "texts like these");
+    print_surface(report, by_trial ? "perplexity" : "perplexity_images_like_these", 1, 3);
+}
+
+/// What the noise-free references of a language model are told by. Of its texts' tokens the file has only the
+/// last ones' classes, which make no accuracy.
+void add_language_model(const Report& report, nlohmann::json& json) {
+    json.erase("reference_top1_accuracy");
+    json["characters_per_token"] = report.characters_per_token;
+    for (const double loss : report.reference_loss) {
+        json["reference_perplexity"].push_back(std::exp(loss));
+        json["reference_bits_per_character"].push_back(bits_of(report, loss));
+    }
+}
+
 }  // namespace
 
 std::size_t Report::points() const {
@@ -128,7 +205,10 @@ Report read_report(const std::filesystem::path& results) {
     report.confidence = file.number_attribute("/", "confidence").at(0);
     report.images = file.shape("/image").at(0);
     report.trials = file.shape("/trial").at(0);
+    if (file.has_attribute("/", "characters_per_token"))
+        report.characters_per_token = file.number_attribute("/", "characters_per_token").at(0);
     report.reference_top1 = fractions_correct(file);
+    report.reference_loss = mean_losses(file, report.images);
     report.axes = read_axes(file);
     if (file.contains("/paths")) {
         const auto names = file.read<std::string>("/paths/name");
@@ -136,6 +216,7 @@ Report read_report(const std::filesystem::path& results) {
         for (std::size_t i = 0; i < names.size(); ++i) report.paths[names[i]] = records.at(i);
     }
     for (const std::string& name : surface_names) {
+        if (!file.contains("/surfaces/" + name)) continue;
         const auto bounds = file.read<double>("/surfaces/" + name);
         auto& surface = report.surfaces[name];
         for (std::size_t i = 0; i + 2 < bounds.size(); i += 3)
@@ -145,22 +226,15 @@ Report read_report(const std::filesystem::path& results) {
 }
 
 void print_report(const Report& report) {
+    fmt::print("\n{}: {} {}, {} trial{}{}; ", report.study, report.images,
+               report.is_of_language_model() ? "texts" : "images", report.trials,
+               report.trials == 1 ? "" : "s", report.complete ? "" : ", UNFINISHED");
+    if (report.is_of_language_model())
+        print_perplexities(report);
+    else
+        print_accuracies(report);
     const double percent = 100 * report.confidence;
-    std::string clean;
-    for (const double fraction : report.reference_top1) {
-        clean += fmt::format("{}{:.2f}", clean.empty() ? "" : ", ", 100 * fraction);
-    }
-    fmt::print("\n{}: {} images, {} trial{}{}; noise-free top-1 {} %\n", report.study, report.images,
-               report.trials, report.trials == 1 ? "" : "s", report.complete ? "" : ", UNFINISHED", clean);
     const bool by_trial = report.trials > 1;
-    fmt::print("\ntop-1 accuracy in % [{:.0f} % interval over {}]\n", percent,
-               by_trial ? "trials, these images" : "images like these");
-    print_surface(report, by_trial ? "top1_accuracy" : "top1_accuracy_images_like_these", 100, 1);
-    fmt::print(
-        "\nloss of top-1 accuracy against noise-free, points [{:.0f} % interval over images and trials, "
-        "paired]\n",
-        percent);
-    print_surface(report, "accuracy_drop", 100, 1);
     fmt::print("\nattention SNR in dB, mean over layers{}\n",
                by_trial ? fmt::format(" [{:.0f} % interval over trials]", percent) : "");
     print_surface(report, "snr_dB", 1, 2);
@@ -169,11 +243,16 @@ void print_report(const Report& report) {
 }
 
 std::string report_json(const Report& report) {
-    nlohmann::json json{
-        {"study", report.study},           {"complete", report.complete},
-        {"confidence", report.confidence}, {"images", report.images},
-        {"trials", report.trials},         {"content_hash", report.content_hash},
-        {"paths", report.paths},           {"reference_top1_accuracy", report.reference_top1}};
+    nlohmann::json json{{"study", report.study},
+                        {"complete", report.complete},
+                        {"confidence", report.confidence},
+                        {"images", report.images},
+                        {"trials", report.trials},
+                        {"content_hash", report.content_hash},
+                        {"paths", report.paths},
+                        {"reference_top1_accuracy", report.reference_top1},
+                        {"reference_loss", report.reference_loss}};
+    if (report.is_of_language_model()) add_language_model(report, json);
     for (const auto& axis : report.axes)
         json["axes"].push_back({{"name", axis.name}, {"values", axis.labels}});
     for (std::size_t point = 0; point < report.points(); ++point) {

@@ -22,12 +22,14 @@ struct Report {
     bool complete = false;
     double confidence = 0.95;
     std::size_t images = 0, trials = 0;
-    std::vector<double>
-        reference_top1;  ///< fraction correct without noise, of each reference; NaN if there is none yet
+    /// Of each reference, without noise; NaN if there is none yet, or no loss in its records.
+    std::vector<double> reference_top1, reference_loss;
+    double characters_per_token = 0;  ///< of a study of a language model; else 0
     std::vector<Axis> axes;
     std::map<std::string, std::vector<Estimate>> surfaces;  ///< by name, [point]
     sweep::PathCounts paths;  ///< empty if the file is of before they were stored
     std::size_t points() const;
+    bool is_of_language_model() const { return characters_per_token > 0; }
 };
 
 /// Throws DataError if the file is absent or not a results file.

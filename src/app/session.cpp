@@ -154,6 +154,9 @@ sweep::StudyDescription describe(const Session& session) {
     description.images.assign(experiment.images().begin(), experiment.images().end());
     for (const std::uint32_t image : experiment.images())
         description.labels.push_back(experiment.label(image));
+    const io::TextSet* texts = experiment.inputs().texts();
+    if (texts != nullptr && texts->is_language_model())
+        description.characters_per_token = texts->characters_per_token;
     description.shard_images = session.study.base.data.shard_images;
     description.points = experiment.points();
     description.references = experiment.references();

@@ -91,7 +91,8 @@ Json description_to_json(const sweep::StudyDescription& study) {
             {"points", study.points},
             {"references", study.references},
             {"reference_of_point", to_json(study.reference_of_point)},
-            {"has_chip_noise", has_chip_noise}};
+            {"has_chip_noise", has_chip_noise},
+            {"characters_per_token", study.characters_per_token}};
 }
 
 sweep::StudyDescription description_of(const Json& json) {
@@ -108,6 +109,8 @@ sweep::StudyDescription description_of(const Json& json) {
     study.reference_of_point = values_of<std::size_t>(json.at("reference_of_point"));
     for (const bool noise : json.at("has_chip_noise").get<std::vector<bool>>())
         study.chip_noise.push_back(noise ? ChipNoise::present : ChipNoise::none);
+    // Not in what was stored before there were language models.
+    study.characters_per_token = json.value("characters_per_token", 0.0);
     return study;
 }
 

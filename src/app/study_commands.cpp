@@ -15,8 +15,8 @@ double estimated_bytes(const Session& session) {
     const auto images = static_cast<double>(session.experiment->images().size());
     const auto cells = static_cast<double>(session.experiment->points() * session.workload.trials);
     const auto layers = static_cast<double>(session.experiment->model(0).network.architecture().depth);
-    return cells * (8 * images + 16 * layers + 29 * static_cast<double>(session.workload.shards)) +
-           16 * images + 65536;
+    return cells * (12 * images + 16 * layers + 33 * static_cast<double>(session.workload.shards)) +
+           20 * images + 65536;
 }
 
 }  // namespace

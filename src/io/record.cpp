@@ -1,6 +1,6 @@
 // Layout of a packed record, little-endian: point high, low (uint64); trial, shard, images, correct_top1,
-// correct_top5 (uint32); seconds (double); then failure, predicted, margin, signal, noise, path, each as its
-// length (uint64) and elements.
+// correct_top5 (uint32); seconds (double); failure, predicted, margin, signal, noise, each as its length
+// (uint64) and elements; predictions (uint32); loss, hits, path, as those before.
 #include "crossweep/io/record.hpp"
 
 #include <fmt/format.h>
@@ -114,9 +114,22 @@ void visit_content(auto& record, auto& seconds, auto&& visit) {
     visit(record.noise);
 }
 
+/// Calls `visit` with the fields that are content since version 3.
+void visit_loss(auto& record, auto&& visit) {
+    visit(record.predictions);
+    visit(record.loss);
+    visit(record.hits);
+}
+
+/// Records of before keep the hash that their segments have.
+bool has_loss(const Record& record) {
+    return record.predictions != 1 || !record.loss.empty() || !record.hits.empty();
+}
+
 /// Calls `visit` with every field in the order of the layout; one list for both directions.
 void visit_fields(auto& record, auto&& visit) {
     visit_content(record, record.seconds, visit);
+    visit_loss(record, visit);
     visit(record.path);
 }
 
@@ -133,7 +146,10 @@ void append_packed(std::vector<std::byte>& bytes, auto&& visit_all) {
 ContentHash content_hash_of(const Record& record, std::vector<std::byte>& packed) {
     constexpr double no_time = 0;
     packed.clear();
-    append_packed(packed, [&](auto&& visit) { visit_content(record, no_time, visit); });
+    append_packed(packed, [&](auto&& visit) {
+        visit_content(record, no_time, visit);
+        if (has_loss(record)) visit_loss(record, visit);
+    });
     return hash_bytes(packed);
 }
 
@@ -162,9 +178,9 @@ std::vector<Record> unpack(std::span<const std::byte> bytes) {
 }
 
 RecordStatus status_of(const Record& record) {
-    return {
-        record.key,          record.failure, record.images, record.correct_top1,
-        record.correct_top5, record.seconds, record.path,   static_cast<std::uint32_t>(record.signal.size())};
+    return {record.key,         record.failure,      record.images,
+            record.predictions, record.correct_top1, record.correct_top5,
+            record.seconds,     record.path,         static_cast<std::uint32_t>(record.signal.size())};
 }
 
 ContentHash content_hash_of(const Record& record) {

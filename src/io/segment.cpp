@@ -84,10 +84,14 @@ void visit_columns(std::uint32_t version, auto&& visit) {
     if (version == 1) return;
     visit(
         "/records/path", [](auto& record) -> auto& { return record.path; });
+    if (version == 2) return;
+    visit(
+        "/records/predictions", [](auto& record) -> auto& { return record.predictions; });
 }
 
 /// Calls `visit(begins, name, field)` for every array: all records' elements at `name`, one record's from its
 /// entry of `begins` on, up to the next record's. Arrays of the same length in every record share `begins`.
+/// Those of version 3 are in the file if a record has any elements.
 void visit_arrays(auto&& visit) {
     constexpr const char* predictions = "/records/predictions_begin";
     constexpr const char* attention = "/records/attention_begin";
@@ -99,6 +103,14 @@ void visit_arrays(auto&& visit) {
         attention, "/attention/signal", [](auto& record) -> auto& { return record.signal; });
     visit(
         attention, "/attention/noise", [](auto& record) -> auto& { return record.noise; });
+    visit(
+        "/records/loss_begin", "/predictions/loss", [](auto& record) -> auto& { return record.loss; });
+    visit(
+        "/records/hits_begin", "/predictions/hits", [](auto& record) -> auto& { return record.hits; });
+}
+
+bool is_of_version_3(std::string_view array) {
+    return array == "/predictions/loss" || array == "/predictions/hits";
 }
 
 void write_columns(Hdf5File& file, std::span<const Record> records) {
@@ -122,6 +134,7 @@ void write_columns(Hdf5File& file, std::span<const Record> records) {
             begins.push_back(elements.size());
             elements.insert(elements.end(), field(record).begin(), field(record).end());
         }
+        if (elements.empty() && is_of_version_3(name)) return;
         file.write<Element>(name, elements);
         if (!file.contains(begins_name)) file.write<std::uint64_t>(begins_name, begins);
     });
@@ -155,6 +168,10 @@ void read_records(const Hdf5File& file, std::uint32_t version, std::vector<Recor
     read_columns(file, version, records);
     visit_arrays([&](const char* begins_name, const char* name, auto field) {
         using Element = typename std::remove_cvref_t<decltype(field(records.front()))>::value_type;
+        if (is_of_version_3(name) && !file.contains(name)) {
+            for (Record& record : records) field(record).clear();
+            return;
+        }
         const auto elements = file.read<Element>(name);
         const auto bounds = read_bounds(file, begins_name, name, records.size(), elements.size());
         for (std::size_t i = 0; i < records.size(); ++i) {
@@ -197,10 +214,14 @@ void read_sealed(const std::filesystem::path& path, auto&& read) {
 
 void write_segment(const std::filesystem::path& path, std::span<const Record> records) {
     for (const Record& record : records) {
-        if (record.predicted.size() != record.margin.size() || record.signal.size() != record.noise.size()) {
+        const auto is_of_every_input = [&](const auto& array) {
+            return array.empty() || array.size() == record.predicted.size();
+        };
+        if (record.predicted.size() != record.margin.size() || record.signal.size() != record.noise.size() ||
+            !is_of_every_input(record.loss) || !is_of_every_input(record.hits)) {
             throw InternalError(
-                fmt::format("record of trial {}, shard {}: classes and margins, or signal and noise, differ "
-                            "in length",
+                fmt::format("record of trial {}, shard {}: what it says of every input, or signal and noise, "
+                            "differ in length",
                             record.key.trial, record.key.shard));
         }
     }

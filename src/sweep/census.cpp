@@ -7,9 +7,10 @@ namespace {
 
 /// Of a record as it waits for its point: packed, with what finds it again.
 std::size_t bytes_of(const io::RecordStatus& record) {
-    constexpr std::size_t numbers_and_lengths = 92, to_find_it = 56;
+    constexpr std::size_t numbers_and_lengths = 112, to_find_it = 56;
     const std::size_t texts = record.failure.size() + record.path.size();
-    const std::size_t predictions = record.images * (sizeof(std::int32_t) + sizeof(float));
+    const std::size_t hits = record.predictions > 1 ? sizeof(std::uint32_t) : 0;
+    const std::size_t predictions = record.images * (sizeof(std::int32_t) + 2 * sizeof(float) + hits);
     const std::size_t attention = record.layers * 2 * sizeof(double);
     return numbers_and_lengths + to_find_it + texts + predictions + attention;
 }

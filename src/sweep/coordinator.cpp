@@ -132,6 +132,7 @@ void Coordinator::accept(const WorkUnit& unit, Answer answer, double held_s) {
         unwritten_bytes_ += records[i].size_bytes();
         records[i].key = workload_.key(unit, i);
         progress.images += records[i].images;
+        progress.predictions += std::uint64_t{records[i].images} * records[i].predictions;
         progress.correct += records[i].correct_top1;
         if (!records[i].failed() || !failed_units_.insert(number).second) continue;
         ++progress.units_failed;

@@ -1,6 +1,7 @@
 // The layout of results.h5. docs/results.md documents it field by field; change both together.
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -25,12 +26,14 @@ using Dimensions = std::vector<Dimension>;
 /// Predictions of images, absent until they are put.
 struct Predictions {
     std::vector<std::int32_t> predicted;
-    std::vector<float> margin;
+    std::vector<float> margin, loss;
 
-    explicit Predictions(std::size_t images) : predicted(images, -1), margin(images, float_nan) {}
+    explicit Predictions(std::size_t images)
+        : predicted(images, -1), margin(images, float_nan), loss(images, float_nan) {}
     void put(const io::Record& record, std::size_t first) {
         std::ranges::copy(record.predicted, predicted.begin() + static_cast<long>(first));
         std::ranges::copy(record.margin, margin.begin() + static_cast<long>(first));
+        std::ranges::copy(record.loss, loss.begin() + static_cast<long>(first));
     }
 };
 
@@ -112,6 +115,8 @@ class ResultsWriter {
         for (const auto& [name, value] : study_.attributes) file_.set_attribute("/", name, value);
         file_.set_attribute("/", "complete", census_.complete() ? "true" : "false");
         file_.set_attribute("/", "confidence", std::array{study_.confidence});
+        if (study_.is_of_language_model())
+            file_.set_attribute("/", "characters_per_token", std::array{study_.characters_per_token});
     }
 
     void write_dimension(const Dimension& dimension, std::string_view long_name) {
@@ -127,7 +132,8 @@ class ResultsWriter {
         write_dimension(layer_, "encoder block");
         write_dimension(reference_, "noise-free reference");
         put(image_.scale, study_.images, {image_}, "1", "index of the image in the data set");
-        put("/labels", study_.labels, {image_}, "1", "correct class");
+        put("/labels", study_.labels, {image_}, "1",
+            study_.is_of_language_model() ? "last token of the text" : "correct class");
     }
 
     void write_points() {
@@ -165,6 +171,7 @@ class ResultsWriter {
         put("/reference/class", predictions.predicted, {reference_, image_}, "1", "noise-free prediction");
         put("/reference/margin", predictions.margin, {reference_, image_}, "1",
             "noise-free margin of the label");
+        put("/reference/loss", predictions.loss, {reference_, image_}, "nat", "noise-free cross entropy");
     }
 
     /// The three tables that have a row for each point, a point at a time.
@@ -184,17 +191,19 @@ class ResultsWriter {
     }
 
     struct CountRows {
-        io::Hdf5Rows images, top1, top5, seconds, failed, path;
+        io::Hdf5Rows images, predictions, top1, top5, seconds, failed, path;
     };
 
     CountRows count_rows() {
         const Dimensions by_record{point_, trial_, shard_};
         return {
             rows<std::uint32_t>("/records/images", by_record, "1", "images evaluated"),
+            rows<std::uint32_t>("/records/predictions", by_record, "1",
+                                "predictions that every image asks for: of a text its next tokens"),
             rows<std::uint32_t>("/records/correct_top1", by_record, "1",
-                                "images whose largest logit is the label's"),
+                                "predictions whose largest logit is the label's"),
             rows<std::uint32_t>("/records/correct_top5", by_record, "1",
-                                "images whose label is among the five largest logits"),
+                                "predictions whose label is among the five largest logits"),
             rows<double>("/records/seconds", by_record, "s", "compute time"),
             rows<std::uint8_t>("/records/failed", by_record, "1", "0 done, 1 failed, 2 not computed yet"),
             rows<std::int32_t>("/records/path", by_record, "1", "index into /paths, -1 without a result")};
@@ -202,13 +211,14 @@ class ResultsWriter {
 
     void write_counts(CountRows& rows, const PointRecords& records) const {
         const std::size_t cells = trials_ * shards_;
-        std::vector<std::uint32_t> images(cells), top1(cells), top5(cells);
+        std::vector<std::uint32_t> images(cells), predictions(cells), top1(cells), top5(cells);
         std::vector<double> seconds(cells);
         std::vector<std::uint8_t> failed(cells, 2);
         std::vector<std::int32_t> path(cells, -1);
         for_each_record(records, [&](std::size_t t, std::size_t s, const io::Record& record) {
             const std::size_t cell = t * shards_ + s;
             images[cell] = record.images;
+            predictions[cell] = record.failed() ? 0 : record.predictions;
             top1[cell] = record.correct_top1;
             top5[cell] = record.correct_top5;
             seconds[cell] = record.seconds;
@@ -218,6 +228,7 @@ class ResultsWriter {
             if (!record.failed()) path[cell] = static_cast<std::int32_t>(place);
         });
         rows.images.append<std::uint32_t>(images);
+        rows.predictions.append<std::uint32_t>(predictions);
         rows.top1.append<std::uint32_t>(top1);
         rows.top5.append<std::uint32_t>(top5);
         rows.seconds.append<double>(seconds);
@@ -226,14 +237,15 @@ class ResultsWriter {
     }
 
     struct PredictionRows {
-        io::Hdf5Rows predicted, margin;
+        io::Hdf5Rows predicted, margin, loss;
     };
 
     PredictionRows prediction_rows() {
         const Dimensions by_image{point_, trial_, image_};
         return {
             rows<std::int32_t>("/predictions/class", by_image, "1", "class with the largest logit"),
-            rows<float>("/predictions/margin", by_image, "1", "logit of the label minus the largest other")};
+            rows<float>("/predictions/margin", by_image, "1", "logit of the label minus the largest other"),
+            rows<float>("/predictions/loss", by_image, "nat", "cross entropy, mean over its predictions")};
     }
 
     void write_predictions(PredictionRows& rows, const PointRecords& records) const {
@@ -244,6 +256,7 @@ class ResultsWriter {
         });
         rows.predicted.append<std::int32_t>(predictions.predicted);
         rows.margin.append<float>(predictions.margin);
+        rows.loss.append<float>(predictions.loss);
     }
 
     struct AttentionRows {
@@ -278,60 +291,84 @@ class ResultsWriter {
     }
 
     void write_surfaces() {
+        Dimensions by_bound = write_axes(), by_layer = by_bound;
+        by_bound.push_back({"/surfaces/bound", 3});
+        by_layer.push_back({"/surfaces/layer", layers_});
+        put(by_bound.back().scale, std::vector<std::string>{"low", "best", "high"}, {by_bound.back()}, "1",
+            "bound of the interval");
+        write_dimension(by_layer.back(), "encoder block");
+
+        write_accuracies(by_bound);
+        write_losses(by_bound);
+        put_estimates("snr_dB", by_bound, std::mem_fn(&PointSummary::snr_dB), "dB",
+                      "mean over layers of the attention SNR; interval over trials");
+        std::vector<double> snr_layer_dB;
+        for (const PointSummary& summary : summaries_) {
+            for (std::size_t l = 0; l < layers_; ++l)
+                snr_layer_dB.push_back(l < summary.snr_layer_dB.size() ? summary.snr_layer_dB[l]
+                                                                       : double_nan);
+        }
+        put("/surfaces/snr_layer_dB", snr_layer_dB, by_layer, "dB", "attention SNR of each layer");
+    }
+
+    Dimensions write_axes() {
         Dimensions grid;
+        std::vector<std::string> names;
         for (const ResultAxis& axis : study_.axes) {
             const Dimension dimension{"/surfaces/" + axis.coordinate.name, axis.coordinate.text.size()};
             put_column(dimension.scale, axis.coordinate, dimension);
             for (const Column& key : axis.keys) put_column("/surfaces/" + key.name, key, dimension);
             grid.push_back(dimension);
+            names.push_back(axis.coordinate.name);
         }
-        std::vector<std::string> names;
-        for (const ResultAxis& axis : study_.axes) names.push_back(axis.coordinate.name);
         file_.write<std::string>("/axes", names);
         file_.set_attribute("/axes", "long_name", "axes of the sweep, outermost first");
+        return grid;
+    }
 
-        const Dimension bound{"/surfaces/bound", 3}, layer{"/surfaces/layer", layers_};
-        put(bound.scale, std::vector<std::string>{"low", "best", "high"}, {bound}, "1",
-            "bound of the interval");
-        write_dimension(layer, "encoder block");
-
-        const auto put_estimates = [&](const std::string& name, auto&& get, std::string_view units,
-                                       std::string_view long_name) {
-            std::vector<double> values;
-            for (const PointSummary& summary : summaries_) {
-                const Estimate& e = get(summary);
-                values.insert(values.end(), {e.low, e.best, e.high});
-            }
-            Dimensions dimensions = grid;
-            dimensions.push_back(bound);
-            put("/surfaces/" + name, values, dimensions, units, long_name);
-        };
-        using S = PointSummary;
-        put_estimates(
-            "top1_accuracy", [](const S& s) { return s.top1_accuracy.this_data_set; }, "1",
-            "fraction correct; interval over trials, these images");
-        put_estimates(
-            "top1_accuracy_images_like_these", [](const S& s) { return s.top1_accuracy.images_like_these; },
-            "1", "fraction correct; interval over images and trials");
-        put_estimates(
-            "top5_accuracy", [](const S& s) { return s.top5_accuracy; }, "1",
-            "fraction with the label among five; interval over trials");
-        put_estimates(
-            "accuracy_drop", [](const S& s) { return s.accuracy_drop.images_like_these; }, "1",
-            "noise-free minus noisy fraction correct, paired; interval over images and trials");
-        put_estimates(
-            "snr_dB", [](const S& s) { return s.snr_dB; }, "dB",
-            "mean over layers of the attention SNR; interval over trials");
-
-        std::vector<double> by_layer;
+    /// `estimate(summary)` of every point.
+    void put_estimates(const std::string& name, const Dimensions& dimensions, auto&& estimate,
+                       std::string_view units, std::string_view long_name) {
+        std::vector<double> values;
         for (const PointSummary& summary : summaries_) {
-            for (std::size_t l = 0; l < layers_; ++l) {
-                by_layer.push_back(l < summary.snr_layer_dB.size() ? summary.snr_layer_dB[l] : double_nan);
-            }
+            const Estimate e = estimate(summary);
+            values.insert(values.end(), {e.low, e.best, e.high});
         }
-        Dimensions dimensions = grid;
-        dimensions.push_back(layer);
-        put("/surfaces/snr_layer_dB", by_layer, dimensions, "dB", "attention SNR of each layer");
+        put("/surfaces/" + name, values, dimensions, units, long_name);
+    }
+
+    /// Two surfaces of `estimate(two_way(summary))`, one for each question that an interval answers.
+    void put_two_way(const std::string& name, const Dimensions& dimensions, auto&& two_way, auto&& estimate,
+                     std::string_view units, const std::string& meaning) {
+        put_estimates(
+            name, dimensions, [&](const auto& summary) { return estimate(two_way(summary).this_data_set); },
+            units, meaning + "; interval over trials, these images");
+        put_estimates(
+            name + "_images_like_these", dimensions,
+            [&](const auto& summary) { return estimate(two_way(summary).images_like_these); }, units,
+            meaning + "; interval over images and trials");
+    }
+
+    void write_accuracies(const Dimensions& dimensions) {
+        put_two_way("top1_accuracy", dimensions, std::mem_fn(&PointSummary::top1_accuracy), std::identity(),
+                    "1", "fraction correct");
+        put_estimates("top5_accuracy", dimensions, std::mem_fn(&PointSummary::top5_accuracy), "1",
+                      "fraction with the label among five; interval over trials");
+        put_estimates(
+            "accuracy_drop", dimensions,
+            [](const PointSummary& summary) { return summary.accuracy_drop.images_like_these; }, "1",
+            "noise-free minus noisy fraction correct, paired; interval over images and trials");
+    }
+
+    void write_losses(const Dimensions& dimensions) {
+        const auto loss = std::mem_fn(&PointSummary::loss);
+        put_two_way("loss", dimensions, loss, std::identity(), "nat", "cross entropy of the right answers");
+        if (!study_.is_of_language_model()) return;
+        put_two_way("perplexity", dimensions, loss, perplexity, "1", "exp of the loss");
+        const auto bits = [&](const Estimate& e) {
+            return bits_per_character(e, study_.characters_per_token);
+        };
+        put_two_way("bits_per_character", dimensions, loss, bits, "bit", "loss of a token by its characters");
     }
 
     io::Hdf5File& file_;

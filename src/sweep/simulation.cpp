@@ -89,6 +89,7 @@ class ImitatedWorker final : public LocalWorker {
         record.seconds = usual_s_ / static_cast<double>(computing_->unit.points.size());
         record.predicted.assign(record.images, 1);
         record.margin.assign(record.images, 0.5F);
+        record.loss.assign(record.images, 0.5F);
         record.signal.assign(12, 1.0);
         record.noise.assign(12, 1.0);
         Answer answer{computing_->ticket, seconds_,

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
+#include <span>
 
 #include "crossweep/sweep/results.hpp"
 
@@ -16,8 +18,7 @@ struct Rectangle {
     std::vector<std::size_t> trials, shards;
 };
 
-bool is_there(const PointRecords& records, std::size_t trial, std::size_t shard) {
-    const io::Record* record = records.find(trial, shard);
+bool is_there(const io::Record* record) {
     return record != nullptr && !record->failed();
 }
 
@@ -25,7 +26,7 @@ bool is_there(const PointRecords& records, std::size_t trial, std::size_t shard)
 Rectangle complete_rectangle(const PointRecords& records) {
     std::vector<std::size_t> count(records.trials());
     for (std::size_t t = 0; t < records.trials(); ++t) {
-        for (std::size_t s = 0; s < records.shards(); ++s) count[t] += is_there(records, t, s) ? 1 : 0;
+        for (std::size_t s = 0; s < records.shards(); ++s) count[t] += is_there(records.find(t, s)) ? 1 : 0;
     }
     const std::size_t most = count.empty() ? 0 : *std::max_element(count.begin(), count.end());
     Rectangle rectangle;
@@ -36,7 +37,8 @@ Rectangle complete_rectangle(const PointRecords& records) {
     const auto have = [&](const std::vector<std::size_t>& trials) {
         std::vector<std::size_t> shards;
         for (std::size_t s = 0; s < records.shards(); ++s) {
-            if (std::all_of(trials.begin(), trials.end(), [&](auto t) { return is_there(records, t, s); })) {
+            if (std::all_of(trials.begin(), trials.end(),
+                            [&](auto t) { return is_there(records.find(t, s)); })) {
                 shards.push_back(s);
             }
         }
@@ -50,70 +52,103 @@ double decibel(double signal, double noise) {
     return 10 * std::log10(signal / noise);
 }
 
-Estimate clamp_to_fraction(Estimate e) {
-    // Bounds that a t interval puts beyond what a fraction can be. NaN stays NaN.
-    if (e.low < 0) e.low = 0;
-    if (e.high > 1) e.high = 1;
+/// `e` without what bounds of a t interval put outside `lowest` to `highest`. NaN stays NaN.
+Estimate clamp(Estimate e, double lowest, double highest) {
+    if (e.low < lowest) e.low = lowest;
+    if (e.high > highest) e.high = highest;
     return e;
 }
+
+TwoWayEstimate clamp(const TwoWayEstimate& e, double lowest, double highest) {
+    return {clamp(e.this_data_set, lowest, highest), clamp(e.images_like_these, lowest, highest)};
+}
+
+/// Of the predictions that image `i` of `record` asks for.
+float fraction_correct(const io::Record& record, std::size_t i, std::int32_t label) {
+    if (record.hits.empty()) return record.predicted[i] == label ? 1.0F : 0.0F;
+    return static_cast<float>(record.hits[i]) / static_cast<float>(record.predictions);
+}
+
+/// What records say, [trial, image]; `drop` and `loss` are empty unless every record has what they need.
+struct Values {
+    std::vector<float> correct, drop, loss;
+    std::vector<double> top5;  ///< [trial]
+};
 
 class Summariser {
   public:
     Summariser(const StudyDescription& study, const PointRecords& records, const PointRecords& reference)
-        : study_(study), records_(records), reference_(reference) {}
+        : study_(study), records_(records), reference_(reference), rectangle_(complete_rectangle(records)) {}
 
     PointSummary summarise(std::size_t point) const {
-        const Rectangle rectangle = complete_rectangle(records_);
+        const Values values = collect();
         PointSummary summary;
-        summary.trials = rectangle.trials.size();
-        if (rectangle.trials.empty()) {
-            const Estimate none{nan, nan, nan};
-            return {0, 0, {none, none}, none, {none, none}, none, {}};
+        summary.trials = rectangle_.trials.size();
+        summary.images = summary.trials > 0 ? values.correct.size() / summary.trials : 0;
+        const auto interval = [&](const std::vector<float>& of_images) {
+            return two_way_interval(of_images, of_images.empty() ? 0 : summary.trials, summary.images,
+                                    study_.chip_noise[point], study_.confidence);
+        };
+        constexpr double unlimited = std::numeric_limits<double>::infinity();
+        summary.top1_accuracy = clamp(interval(values.correct), 0, 1);
+        summary.top5_accuracy = clamp(mean_interval(values.top5, study_.confidence), 0, 1);
+        summary.accuracy_drop = interval(values.drop);
+        summary.loss = clamp(interval(values.loss), 0, unlimited);
+        if (summary.trials > 1 && repeats(values.loss, summary.images)) {
+            // Right answers can be the same in all trials by chance; a loss that noise had reached could not.
+            const double exactly = summary.loss.this_data_set.best;
+            summary.loss.this_data_set = {exactly, exactly, exactly};
         }
-        std::vector<float> correct, drop;
-        std::vector<double> top5;
-        bool has_reference = true;
-        for (const std::size_t trial : rectangle.trials) {
-            double correct_top5 = 0, images = 0;
-            for (const std::size_t shard : rectangle.shards) {
-                const io::Record& record = *records_.find(trial, shard);
-                const io::Record* clean = reference_.find(0, shard);
-                has_reference = has_reference && clean != nullptr && !clean->failed();
-                const std::size_t first = shard * study_.shard_images;
-                for (std::size_t i = 0; i < record.images; ++i) {
-                    const std::int32_t label = study_.labels[first + i];
-                    correct.push_back(record.predicted[i] == label ? 1.0F : 0.0F);
-                    if (has_reference)
-                        drop.push_back((clean->predicted[i] == label ? 1.0F : 0.0F) - correct.back());
-                }
-                correct_top5 += record.correct_top5;
-                images += record.images;
-            }
-            top5.push_back(correct_top5 / images);
-            summary.images = static_cast<std::size_t>(images);
-        }
-        summary.top1_accuracy = two_way_interval(correct, summary.trials, summary.images,
-                                                 study_.chip_noise[point], study_.confidence);
-        summary.top1_accuracy.this_data_set = clamp_to_fraction(summary.top1_accuracy.this_data_set);
-        summary.top1_accuracy.images_like_these = clamp_to_fraction(summary.top1_accuracy.images_like_these);
-        summary.top5_accuracy = clamp_to_fraction(mean_interval(top5, study_.confidence));
-        summary.accuracy_drop = has_reference
-                                    ? two_way_interval(drop, summary.trials, summary.images,
-                                                       study_.chip_noise[point], study_.confidence)
-                                    : two_way_interval({}, 0, 0, study_.chip_noise[point], study_.confidence);
-        add_snr(rectangle, summary);
+        add_snr(summary);
         return summary;
     }
 
   private:
-    void add_snr(const Rectangle& rectangle, PointSummary& summary) const {
-        const std::size_t layers = records_.find(rectangle.trials[0], rectangle.shards[0])->signal.size();
+    Values collect() const {
+        Values values;
+        bool has_reference = true, has_loss = true;
+        for (const std::size_t trial : rectangle_.trials) {
+            double correct_top5 = 0, predictions = 0;
+            for (const std::size_t shard : rectangle_.shards) {
+                const io::Record& record = *records_.find(trial, shard);
+                const io::Record* clean = reference_.find(0, shard);
+                has_reference = has_reference && is_there(clean);
+                has_loss = has_loss && record.loss.size() == record.images;
+                for (std::size_t i = 0; i < record.images; ++i) {
+                    const std::int32_t label = study_.labels[shard * study_.shard_images + i];
+                    values.correct.push_back(fraction_correct(record, i, label));
+                    if (has_reference)
+                        values.drop.push_back(fraction_correct(*clean, i, label) - values.correct.back());
+                }
+                values.loss.insert(values.loss.end(), record.loss.begin(), record.loss.end());
+                correct_top5 += record.correct_top5;
+                predictions += static_cast<double>(record.images) * record.predictions;
+            }
+            values.top5.push_back(correct_top5 / predictions);
+        }
+        if (!has_reference) values.drop.clear();
+        if (!has_loss) values.loss.clear();
+        return values;
+    }
+
+    /// Whether all trials have the same values.
+    static bool repeats(std::span<const float> values, std::size_t images) {
+        return !values.empty() &&
+               std::ranges::equal(values.subspan(images), values.first(values.size() - images));
+    }
+
+    void add_snr(PointSummary& summary) const {
+        if (rectangle_.trials.empty()) {
+            summary.snr_dB = {nan, nan, nan};
+            return;
+        }
+        const std::size_t layers = records_.find(rectangle_.trials[0], rectangle_.shards[0])->signal.size();
         std::vector<double> all_signal(layers), all_noise(layers), mean_of_trial;
-        for (const std::size_t trial : rectangle.trials) {
+        for (const std::size_t trial : rectangle_.trials) {
             double sum_dB = 0;
             for (std::size_t layer = 0; layer < layers; ++layer) {
                 double signal = 0, noise = 0;
-                for (const std::size_t shard : rectangle.shards) {
+                for (const std::size_t shard : rectangle_.shards) {
                     signal += records_.find(trial, shard)->signal[layer];
                     noise += records_.find(trial, shard)->noise[layer];
                 }
@@ -131,6 +166,7 @@ class Summariser {
 
     const StudyDescription& study_;
     const PointRecords &records_, &reference_;
+    const Rectangle rectangle_;
 };
 
 }  // namespace
@@ -138,6 +174,15 @@ class Summariser {
 void PointRecords::put(const io::Record& record) {
     const io::Record*& held = table_[record.key.trial * shards_ + record.key.shard];
     if (held == nullptr || held->failed()) held = &record;
+}
+
+Estimate perplexity(const Estimate& loss) {
+    return {std::exp(loss.low), std::exp(loss.best), std::exp(loss.high)};
+}
+
+Estimate bits_per_character(const Estimate& loss, double characters_per_token) {
+    const double nats_of_a_bit = std::numbers::ln2 * characters_per_token;
+    return {loss.low / nats_of_a_bit, loss.best / nats_of_a_bit, loss.high / nats_of_a_bit};
 }
 
 PointSummary summarise(const StudyDescription& study, std::size_t point, const PointRecords& records,

@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 
 BOUNDS = ["low", "best", "high"]
+CLEAN_LOSS = 1.5  # nats, of every image or text without noise
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Study:
     name: str = "synthetic"
     complete: bool = True
     flags: tuple[int, ...] = (2,)  # of the last records of an incomplete study: 1 failed, 2 missing
+    characters_per_token: float = 0  # of a language model; else 0
     format_version: str = "1"
     format: str = "crossweep results"
 
@@ -100,6 +102,8 @@ def _write_contents(file, study, axes, shape, settings) -> None:
                        "study_name": study.name,
                        "study_toml": f'[study]\nname = "{study.name}"\ntrials = {study.trials}\n',
                        "content_hash": "00ff", "complete": "true" if study.complete else "false", "confidence": [0.95]})
+    if study.characters_per_token:
+        file.attrs["characters_per_token"] = [study.characters_per_token]
     random = np.random.default_rng(1)
     points, trials, images, layers = len(settings), study.trials, study.images, study.layers
     per_shard = images // study.shards
@@ -122,6 +126,8 @@ def _write_contents(file, study, axes, shape, settings) -> None:
     writer.put("reference/class", clean.astype(np.int32), [reference, image])
     writer.put("reference/margin", np.ones((len(models), images), np.float32), [reference, image])
 
+    writer.put("reference/loss", np.full((len(models), images), CLEAN_LOSS, np.float32), [reference, image], "nat")
+
     for key in settings[0]:
         values = [s[key] for s in settings]
         writer.put(f"points/{key}", values if isinstance(values[0], str) else np.asarray(values, float), [point])
@@ -136,17 +142,22 @@ def _write_contents(file, study, axes, shape, settings) -> None:
     if not study.complete:
         failed.reshape(-1)[-len(study.flags):] = study.flags
     writer.put("records/images", np.where(failed, 0, per_shard).astype(np.uint32), [point, trial, shard])
+    writer.put("records/predictions", np.where(failed, 0, 1).astype(np.uint32), [point, trial, shard])
     writer.put("records/correct_top1", counts, [point, trial, shard])
     writer.put("records/correct_top5", counts, [point, trial, shard])
     writer.put("records/seconds", np.full(block, 0.5), [point, trial, shard], "s", "compute time")
     writer.put("records/failed", failed, [point, trial, shard])
     writer.put("predictions/class", np.broadcast_to(labels, (points, trials, images)).copy(), [point, trial, image])
     writer.put("predictions/margin", np.ones((points, trials, images), np.float32), [point, trial, image])
+    loss = CLEAN_LOSS + 4 * np.array([_drop(s) for s in settings])
+    writer.put("predictions/loss", np.broadcast_to(loss[:, None, None], (points, trials, images)).astype(np.float32),
+               [point, trial, image], "nat")
     snr = 9 - 20 * np.array([_drop(s) for s in settings])[:, None] - 0.8 * np.arange(layers)[None]
     signal = np.full((points, trials, layers), 1e3)
     writer.put("attention/signal", signal, [point, trial, layer])
     writer.put("attention/noise", signal / 10 ** (snr[:, None] / 10), [point, trial, layer])
-    _write_surfaces(writer, study, axes, shape, {"accuracy": accuracy, "noise_free": noise_free, "snr": snr})
+    _write_surfaces(writer, study, axes, shape, {"accuracy": accuracy, "noise_free": noise_free, "snr": snr,
+                                                  "loss": loss})
 
 
 def _write_surfaces(writer, study, axes, shape, numbers) -> None:
@@ -161,8 +172,16 @@ def _write_surfaces(writer, study, axes, shape, numbers) -> None:
     layer = writer.scale("surfaces/layer", np.arange(study.layers, dtype=np.uint32))
     accuracy, snr = numbers["accuracy"].reshape(shape), numbers["snr"].reshape([*shape, study.layers])
     noise_free = numbers["noise_free"].reshape(shape)
+    loss = numbers["loss"].reshape(shape)
     many = study.trials > 1
-    for name, values, units in [
+    over_both, over_trials = _interval(loss, 0.2), _interval(loss, 0.1, many)
+    of_texts = [("perplexity", np.exp(over_trials), "1"), ("perplexity_images_like_these", np.exp(over_both), "1"),
+                ("bits_per_character", over_trials / np.log(2) / study.characters_per_token, "bit"),
+                ("bits_per_character_images_like_these", over_both / np.log(2) / study.characters_per_token, "bit"),
+                ] if study.characters_per_token else []
+    for name, values, units in of_texts + [
+            ("loss", over_trials, "nat"),
+            ("loss_images_like_these", over_both, "nat"),
             ("top1_accuracy", _interval(accuracy, 0.015, many), "1"),
             ("top1_accuracy_images_like_these", _interval(accuracy, 0.05), "1"),
             ("top5_accuracy", _interval(np.minimum(1, accuracy + 0.05), 0.01, many), "1"),

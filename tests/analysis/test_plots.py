@@ -85,6 +85,28 @@ def test_one_trial_falls_back_to_the_interval_for_images_like_these(tmp_path):
     assert "one trial: no interval" in texts(plots.accuracy_against(results, surface="snr_dB"))
 
 
+def test_a_language_model_is_drawn_by_its_perplexity_on_a_logarithmic_axis(tmp_path, capsys):
+    results = open_study(tmp_path, axes={GAMMA: [3.0, 5.0, 8.0], "transform.name": TRANSFORMS}, characters_per_token=2)
+    written = run(capsys, tmp_path / "results.h5", "--out", tmp_path / "figures")
+    assert {p.stem for p in written} == {"perplexity_vs_write_noise_factor", "snr_vs_write_noise_factor",
+                                         "snr_per_layer", "heat_perplexity_write_noise_factor_transform"}
+    assert_readable(written)
+    figure = plots.accuracy_against(results, surface="perplexity")
+    assert figure.axes[0].get_yscale() == "log" and figure.axes[0].get_ylabel() == "perplexity"
+    words = texts(figure)
+    for expected in ("40 texts × 3 trials", "noise-free 4.48", "95 % interval over trials, these texts"):
+        assert expected in words
+    line = figure.axes[0].lines[0]
+    assert np.allclose(line.get_ydata(), results.surface("perplexity").sel(bound="best").isel({"transform.name": 0}))
+
+
+def test_one_trial_of_a_language_model_shows_the_interval_for_texts_like_these(tmp_path):
+    results = open_study(tmp_path, axes={GAMMA: [3.0, 5.0]}, trials=1, characters_per_token=2)
+    for surface in ("perplexity", "bits_per_character"):
+        assert "texts like these" in texts(plots.accuracy_against(results, surface=surface))
+    assert "images like these" in texts(plots.accuracy_against(results, surface="loss"))
+
+
 def test_a_third_small_axis_becomes_panels_and_the_rest_is_fixed_and_named(tmp_path):
     results = open_study(tmp_path, axes={GAMMA: [3.0, 5.0, 8.0], "transform.name": TRANSFORMS, "model.weights": MODELS,
                                          "device.g_max_S": [1e-6, 1e-5]})

@@ -44,10 +44,12 @@ TEST_F(Segment, one_long_failure_among_many_records_comes_back) {
 
 TEST_F(Segment, memory_of_records_of_any_version_is_used_again) {
     std::vector<Record> records(9, sample_records()[0]);
-    for (const std::uint32_t version : {2U, 1U, 2U}) {
+    const std::array of_version{sample_records_of_version_1(), sample_records_of_version_2(),
+                                sample_records()};
+    for (const std::uint32_t version : {3U, 2U, 1U, 3U}) {
         read_segment(fmt::format("{}/tests/io/stored/segment_version_{}.h5", CROSSWEEP_SOURCE_DIR, version),
                      records);
-        expect_equal(records, version == 1 ? sample_records_of_version_1() : sample_records());
+        expect_equal(records, of_version[version - 1]);
     }
 }
 
@@ -57,6 +59,8 @@ TEST_F(Segment, large_records_come_back) {
         records[i].key.shard = static_cast<std::uint32_t>(i);
         records[i].predicted.assign(1000 + i, static_cast<std::int32_t>(i));
         records[i].margin.assign(1000 + i, static_cast<float>(i) / 3);
+        records[i].loss.assign(i % 2 == 0 ? 1000 + i : 0, static_cast<float>(i) / 7);
+        records[i].hits.assign(i % 3 == 0 ? 1000 + i : 0, static_cast<std::uint32_t>(i));
     }
     write_segment(path_, records);
     expect_equal(read_segment(path_), records);
@@ -88,7 +92,22 @@ TEST_F(Segment, stored_file_of_version_1_still_reads_and_its_records_are_of_unkn
 
 TEST_F(Segment, stored_file_of_version_2_still_reads) {
     const std::filesystem::path stored = CROSSWEEP_SOURCE_DIR "/tests/io/stored/segment_version_2.h5";
+    expect_equal(read_segment(stored), sample_records_of_version_2());
+}
+
+TEST_F(Segment, stored_file_of_version_3_still_reads) {
+    const std::filesystem::path stored = CROSSWEEP_SOURCE_DIR "/tests/io/stored/segment_version_3.h5";
     expect_equal(read_segment(stored), sample_records());
+}
+
+TEST_F(Segment, records_of_before_there_was_loss_come_back_and_take_no_room_for_it) {
+    write_segment(path_, sample_records_of_version_2());
+    expect_equal(read_segment(path_), sample_records_of_version_2());
+    std::vector<Record> others = sample_records();  // whose memory is used again
+    read_segment(path_, others);
+    expect_equal(others, sample_records_of_version_2());
+    const Hdf5File file(path_, Hdf5File::Mode::read);
+    EXPECT_THAT(file.members("/predictions"), testing::ElementsAre("class", "margin"));
 }
 
 TEST_F(Segment, stored_files_are_of_every_version_that_is_read) {
@@ -146,13 +165,13 @@ void seal(const std::filesystem::path& path) {
 TEST_F(Segment, unknown_version_is_refused_and_not_called_damage) {
     Hdf5File file(path_, Hdf5File::Mode::create);
     file.set_attribute("/", "format", "crossweep segment");
-    file.set_attribute("/", "record_version", std::array{3.0});
+    file.set_attribute("/", "record_version", std::array{4.0});
     file.close();
     seal(path_);
     EXPECT_EQ(
         data_error_of([&] { read_segment(path_); }),
         path_.string() +
-            ": the segment has record version 3 (this crossweep reads 1 to 2). Read it with the crossweep "
+            ": the segment has record version 4 (this crossweep reads 1 to 3). Read it with the crossweep "
             "that wrote it, or start a new run directory.");
 }
 
@@ -206,6 +225,12 @@ TEST_F(Segment, arrays_of_one_record_must_agree_in_length) {
     auto records = sample_records();
     records[0].margin.pop_back();
     EXPECT_THROW(write_segment(path_, records), InternalError);
+    records = sample_records();
+    records[0].loss.pop_back();
+    EXPECT_THROW(write_segment(path_, records), InternalError);
+    records = sample_records();
+    records[3].hits.push_back(1);
+    EXPECT_THROW(write_segment(path_, records), InternalError);
     EXPECT_FALSE(std::filesystem::exists(path_));
 }
 
@@ -217,7 +242,7 @@ TEST_F(Segment, failed_write_keeps_the_older_segment) {
 }
 
 TEST_F(Segment, status_is_that_of_the_whole_records) {
-    for (const char* version : {"1", "2"}) {
+    for (const char* version : {"1", "2", "3"}) {
         const std::filesystem::path stored =
             fmt::format("{}/tests/io/stored/segment_version_{}.h5", CROSSWEEP_SOURCE_DIR, version);
         const auto records = read_segment(stored);
@@ -227,6 +252,7 @@ TEST_F(Segment, status_is_that_of_the_whole_records) {
             EXPECT_EQ(statuses[i].key, records[i].key);
             EXPECT_EQ(statuses[i].failure, records[i].failure);
             EXPECT_EQ(statuses[i].images, records[i].images);
+            EXPECT_EQ(statuses[i].predictions, records[i].predictions);
             EXPECT_EQ(statuses[i].correct_top1, records[i].correct_top1);
             EXPECT_EQ(statuses[i].seconds, records[i].seconds);
             EXPECT_EQ(statuses[i].path, records[i].path);

@@ -89,7 +89,9 @@ const std::vector<Field> fields{
     {"/points/reference", {6}, ElementKind::integer},
     {"/reference/class", {2, 12}, ElementKind::integer},
     {"/reference/margin", {2, 12}, ElementKind::real},
+    {"/reference/loss", {2, 12}, ElementKind::real},
     {"/records/images", {6, 2, 3}, ElementKind::integer},
+    {"/records/predictions", {6, 2, 3}, ElementKind::integer},
     {"/records/correct_top1", {6, 2, 3}, ElementKind::integer},
     {"/records/correct_top5", {6, 2, 3}, ElementKind::integer},
     {"/records/seconds", {6, 2, 3}, ElementKind::real},
@@ -100,6 +102,7 @@ const std::vector<Field> fields{
     {"/paths/records", {1}, ElementKind::integer},
     {"/predictions/class", {6, 2, 12}, ElementKind::integer},
     {"/predictions/margin", {6, 2, 12}, ElementKind::real},
+    {"/predictions/loss", {6, 2, 12}, ElementKind::real},
     {"/attention/signal", {6, 2, 2}, ElementKind::real},
     {"/attention/noise", {6, 2, 2}, ElementKind::real},
     {"/surfaces/device.write_noise_factor", {3}, ElementKind::real},
@@ -112,6 +115,8 @@ const std::vector<Field> fields{
     {"/surfaces/top1_accuracy_images_like_these", {3, 2, 3}, ElementKind::real},
     {"/surfaces/top5_accuracy", {3, 2, 3}, ElementKind::real},
     {"/surfaces/accuracy_drop", {3, 2, 3}, ElementKind::real},
+    {"/surfaces/loss", {3, 2, 3}, ElementKind::real},
+    {"/surfaces/loss_images_like_these", {3, 2, 3}, ElementKind::real},
     {"/surfaces/snr_dB", {3, 2, 3}, ElementKind::real},
     {"/surfaces/snr_layer_dB", {3, 2, 2}, ElementKind::real},
 };
@@ -205,6 +210,8 @@ TEST_F(ResultsFile, marks_what_failed_and_what_is_not_there) {
                   .failure = "the coin is lost",
                   .predicted = {},
                   .margin = {},
+                  .loss = {},
+                  .hits = {},
                   .signal = {},
                   .noise = {}};
     }
@@ -246,6 +253,41 @@ TEST_F(ResultsFile, of_a_study_without_axes_has_surfaces_of_bounds_alone) {
     EXPECT_EQ(file.shape("/surfaces/top1_accuracy"), Shape{3});
     EXPECT_EQ(file.shape("/surfaces/snr_layer_dB"), Shape{2});
     EXPECT_NEAR(file.read<double>("/surfaces/snr_dB")[1], 10, 1e-9);
+}
+
+TEST_F(ResultsFile, of_a_language_model_has_perplexity_and_bits_per_character) {
+    const SmallResults results = SmallResults::of_texts();
+    write_results(path_, results.study, census_of(results.workload, results.records),
+                  source_of(results.records));
+    const Hdf5File file(path_, Hdf5File::Mode::read);
+    EXPECT_THAT(file.number_attribute("/", "characters_per_token"), ElementsAre(2));
+    EXPECT_EQ(file.text_attribute("/labels", "long_name"), "last token of the text");
+    EXPECT_THAT(file.read<float>("/predictions/loss"), ElementsAre(1, 2, 3, 2, 2, 3, 4, 3));
+    EXPECT_THAT(file.read<float>("/reference/loss"), ElementsAre(0.5F, 1, 1, 0.5F));
+    EXPECT_THAT(file.read<std::uint32_t>("/records/predictions"), Each(3));
+    for (const std::string which : {"", "_images_like_these"}) {
+        const auto loss = file.read<double>("/surfaces/loss" + which);
+        const auto perplexity = file.read<double>("/surfaces/perplexity" + which);
+        const auto bits = file.read<double>("/surfaces/bits_per_character" + which);
+        for (std::size_t bound = 0; bound < 3; ++bound) {
+            EXPECT_DOUBLE_EQ(perplexity[bound], std::exp(loss[bound]));
+            EXPECT_DOUBLE_EQ(bits[bound], loss[bound] / std::log(2.0) / 2);
+        }
+    }
+    EXPECT_EQ(file.text_attribute("/surfaces/loss", "units"), "nat");
+    EXPECT_EQ(file.text_attribute("/surfaces/perplexity", "units"), "1");
+    EXPECT_EQ(file.text_attribute("/surfaces/bits_per_character", "units"), "bit");
+}
+
+TEST_F(ResultsFile, of_records_without_loss_has_none) {
+    const SmallResults results;
+    write_results(path_, results.study, census_of(results.workload, results.records),
+                  source_of(results.records));
+    const Hdf5File file(path_, Hdf5File::Mode::read);
+    EXPECT_THAT(file.read<float>("/predictions/loss"), Each(testing::IsNan()));
+    EXPECT_THAT(file.read<double>("/surfaces/loss"), Each(testing::IsNan()));
+    EXPECT_FALSE(file.has_attribute("/", "characters_per_token"));
+    EXPECT_FALSE(file.contains("/surfaces/perplexity"));
 }
 
 TEST_F(ResultsFile, is_replaced_whole_or_not_at_all) {

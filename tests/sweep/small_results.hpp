@@ -30,6 +30,23 @@ struct SmallResults {
         add(1, 0, 1, {2, 3}, 2, {}, {});
     }
 
+    /// The same of texts of four tokens, three of which are to be told from those before.
+    static SmallResults of_texts() {
+        SmallResults results;
+        results.study.characters_per_token = 2;
+        const std::vector<std::vector<std::uint32_t>> hits{{3, 2}, {1, 0}, {0, 0}, {0, 3}, {3, 3}, {3, 1}};
+        const std::vector<std::vector<float>> loss{{1, 2}, {3, 2}, {2, 3}, {4, 3}, {0.5F, 1}, {1, 0.5F}};
+        for (std::size_t i = 0; i < results.records.size(); ++i) {
+            io::Record& record = results.records[i];
+            record.predictions = 3;
+            record.hits = hits[i];
+            record.loss = loss[i];
+            record.correct_top1 = hits[i][0] + hits[i][1];
+            record.correct_top5 = record.correct_top1 + 1;
+        }
+        return results;
+    }
+
     void fail(std::size_t record) {
         const io::RecordKey key = records[record].key;
         records[record] = {};

@@ -69,6 +69,53 @@ TEST(Summary, of_a_complete_study_is_as_worked_out_by_hand) {
     expect_near(summary.top5_accuracy, 0.5, 0.75, 1.0);
 }
 
+// The trials have 6 and 3 of 12 tokens right, and losses of 2 and 3 on average.
+TEST(Summary, of_texts_counts_tokens_and_takes_the_text_as_the_unit) {
+    const PointSummary summary = summary_of(SmallResults::of_texts());
+    EXPECT_EQ(summary.images, 4);
+    // Residuals scatter more than the trials' means: sqrt(83 / 72 / 3 / 8), one degree of freedom: t = 1.
+    expect_near(summary.top1_accuracy.this_data_set, 0.375 - 0.2191630, 0.375, 0.375 + 0.2191630);
+    expect_near(summary.top5_accuracy, 5.0 / 12, 6.5 / 12, 8.0 / 12);
+    EXPECT_NEAR(summary.accuracy_drop.images_like_these.best, 10.0 / 12 - 0.375, 1e-6);
+    expect_near(summary.loss.this_data_set, 2, 2.5, 3);
+    // Images: 1.5, 2.5, 3.5, 2.5, variance of their mean 1/6; residuals 0: chips 1/4 of 1 degree of freedom,
+    // so (5/12)^2 / ((1/6)^2 / 3 + (1/4)^2) = 2.41935, t = 0.789120.
+    EXPECT_EQ(summary.loss.images_like_these.best, 2.5);
+    EXPECT_NEAR(summary.loss.images_like_these.high - 2.5, 0.789120 * std::sqrt(5.0 / 12), 1e-5);
+}
+
+TEST(Summary, without_loss_in_every_record_has_none) {
+    EXPECT_TRUE(std::isnan(summary_of(SmallResults()).loss.this_data_set.best));
+    SmallResults results = SmallResults::of_texts();
+    results.records[2].loss.clear();
+    const PointSummary summary = summary_of(results);
+    EXPECT_TRUE(std::isnan(summary.loss.this_data_set.best));
+    EXPECT_TRUE(std::isnan(summary.loss.images_like_these.high));
+    EXPECT_EQ(summary.trials, 2);
+}
+
+TEST(Summary, a_loss_that_all_trials_repeat_is_exact_for_these_images) {
+    SmallResults results = SmallResults::of_texts();
+    results.records[2].loss = results.records[0].loss;
+    results.records[3].loss = results.records[1].loss;
+    const PointSummary summary = summary_of(results);
+    expect_near(summary.loss.this_data_set, 2, 2, 2);
+    EXPECT_GT(summary.loss.images_like_these.high, 2.1);
+}
+
+TEST(Summary, a_loss_is_not_below_zero) {
+    SmallResults results = SmallResults::of_texts();
+    results.study.confidence = 0.99;
+    EXPECT_EQ(summary_of(results).loss.this_data_set.low, 0);
+}
+
+TEST(Loss, gives_perplexity_and_bits_per_character_with_its_bounds) {
+    const Estimate loss{std::log(2.0), std::log(4.0), std::log(8.0)};
+    expect_near(perplexity(loss), 2, 4, 8);
+    expect_near(bits_per_character(loss, 2), 0.5, 1, 1.5);
+    expect_no_interval(perplexity({NAN, 0, NAN}), 1);
+}
+
 TEST(Summary, snr_is_the_mean_over_layers_of_decibels_of_summed_squares) {
     const PointSummary summary = summary_of(SmallResults());
     // Trials have 100/1, 10/1 and 10/1, 1/1: 15 dB and 5 dB on average.

@@ -30,15 +30,15 @@ struct TwoWayEstimate {
     Estimate images_like_these;  ///< other images, other chips and noise
 };
 
-/// Mean of `values[trial * images + image]`, in [-1, 1] (0/1 correctness, or a paired difference of two
-/// such), with both intervals, as crossed random effects of trial and image (Cameron, Gelbach & Miller 2011,
-/// J. Bus. Econ. Stat. 29, 238).
+/// Mean of `values[trial * images + image]` (fractions correct, paired differences of two such, losses) with
+/// both intervals, as crossed random effects of trial and image (Cameron, Gelbach & Miller 2011, J. Bus.
+/// Econ. Stat. 29, 238).
 ///
 /// this_data_set: without chip noise the images are the unit, and the scatter of one image between trials
 /// gives the variance; with it the trials are, with Student's t on trials - 1 (and no less than the former).
 /// NaN bounds for one trial. images_like_these: scatter between images, plus what trials scatter beyond the
 /// noise of single images; Satterthwaite's degrees of freedom. No scatter at all is no certainty: then the
-/// bound is Wilson's for no success among the images.
+/// bound is Wilson's for no success among the images, which suits values in [-1, 1].
 TwoWayEstimate two_way_interval(std::span<const float> values, std::size_t trials, std::size_t images,
                                 ChipNoise chip_noise, double confidence);
 

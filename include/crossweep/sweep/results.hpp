@@ -37,12 +37,15 @@ struct StudyDescription {
     std::vector<ResultAxis> axes;       ///< their product, row-major, gives the points
     std::vector<Column> parameters;     ///< [point]
     std::vector<std::uint32_t> images;  ///< index of each image in the data set
-    std::vector<std::int32_t> labels;   ///< of each image
+    std::vector<std::int32_t> labels;   ///< of each image; of a text without a class its last token
     std::size_t shard_images = 1;       ///< images of a shard; the last may have fewer
     std::size_t points = 0;             ///< without the references, which follow them in the workload
     std::size_t references = 0;
     std::vector<std::size_t> reference_of_point;
     std::vector<ChipNoise> chip_noise;  ///< [point]
+    double characters_per_token = 0;    ///< of a study of a language model; else 0
+
+    bool is_of_language_model() const { return characters_per_token > 0; }
 };
 
 /// The records of one point by trial and shard, null where there is none.
@@ -64,15 +67,21 @@ class PointRecords {
     std::vector<const io::Record*> table_;
 };
 
-/// What is known of one point.
+/// What is known of one point. Of a text, what is correct is the fraction of its tokens that are.
 struct PointSummary {
     std::size_t images = 0, trials = 0;  ///< the rectangle of complete records that the estimates rest on
     TwoWayEstimate top1_accuracy;        ///< fraction correct
     Estimate top5_accuracy;              ///< fraction correct, interval over trials
     TwoWayEstimate accuracy_drop;        ///< noise-free minus noisy, paired by image
+    TwoWayEstimate loss;                 ///< cross entropy in nats; NaN if any record has none
     Estimate snr_dB;                     ///< mean over layers, interval over trials
     std::vector<double> snr_layer_dB;    ///< all trials together
 };
+
+/// exp of a loss in nats and of its bounds (Jelinek et al. 1977, J. Acoust. Soc. Am. 62, S63).
+Estimate perplexity(const Estimate& loss);
+/// A loss per token in nats, as bits per character.
+Estimate bits_per_character(const Estimate& loss, double characters_per_token);
 
 /// Summary of `point` from its records and those of its reference. Without records it has NaN estimates and
 /// zero images.

@@ -39,8 +39,9 @@ struct SchedulerOptions {
 /// Where a run stands; handed to the observer whenever records have arrived, and a few times a second.
 struct Progress {
     std::size_t units = 0, units_done = 0, units_failed = 0;
-    std::uint64_t images = 0, correct = 0;  ///< of the records of this run
-    double elapsed_s = 0, compute_s = 0;    ///< since the start; of all answers, on all ranks
+    std::uint64_t images = 0;                    ///< of the records of this run
+    std::uint64_t predictions = 0, correct = 0;  ///< likewise: one for each image, or more for each text
+    double elapsed_s = 0, compute_s = 0;         ///< since the start; of all answers, on all ranks
 };
 using ProgressObserver = std::function<void(const Progress&)>;
 
