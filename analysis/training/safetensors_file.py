@@ -32,6 +32,17 @@ def save(path: str | Path, tensors: dict[str, np.ndarray], metadata: dict[str, s
     temporary.replace(path)
 
 
+def shapes(path: str | Path) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
+    """Return `(shape of each tensor, metadata)` from the header alone. Throws ValueError for other files."""
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > Path(path).stat().st_size:
+            raise ValueError("its header is longer than the file")
+        header = json.loads(file.read(length))
+    metadata = header.pop("__metadata__", {})
+    return {name: tuple(entry["shape"]) for name, entry in header.items()}, metadata
+
+
 def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Return `(tensors, metadata)` of the file at `path`."""
     raw = Path(path).read_bytes()
