@@ -126,8 +126,11 @@ int main(int argc, char** argv) {
     replay_command->add_option("--shard", replay.shard, "shard of the images")->required();
     replay_command->callback([&] { command = [&](auto&) { return app::replay(replay); }; });
 
-    auto* inspect_command = program.add_subcommand("inspect", "what a weights file is");
-    inspect_command->footer("Example: crossweep inspect data/fashion_vit.safetensors");
+    auto* inspect_command = program.add_subcommand(
+        "inspect", "what a weights file is: family, shapes, products, crossbars, what is wrong with it");
+    inspect_command->footer(
+        "Exits with 4 after what it recognises if tensors are missing, unknown or of a wrong shape.\n"
+        "Example: crossweep inspect data/fashion_vit.safetensors");
     inspect_command->add_option("weights", weights, "safetensors file")->required();
     inspect_command->add_option("--heads", heads, "attention heads, where the file does not say");
     inspect_command->add_flag("--json", json, "print JSON");

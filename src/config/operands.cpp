@@ -23,6 +23,10 @@ crossbar::Fidelity resolve(OperandFidelity fidelity, crossbar::Fidelity rest) {
 
 }  // namespace
 
+std::string_view operand_key(linalg::Role role) {
+    return std::ranges::find(operand_keys, role, &OperandKey::role)->key;
+}
+
 std::string_view fidelity_word(crossbar::Fidelity fidelity) {
     switch (fidelity) {
         case crossbar::Fidelity::digital:

@@ -92,6 +92,12 @@ std::string_view header_text(std::span<const std::byte> bytes, Problems& problem
     }
     std::uint64_t length = 0;
     std::memcpy(&length, bytes.data(), length_bytes);
+    const bool fits = length <= largest_header && length <= bytes.size() - length_bytes;
+    if (!fits && std::memcmp(bytes.data(), "PK\3\4", 4) == 0) {
+        problems.fail(
+            "is a zip archive, as PyTorch writes checkpoints (safetensors is needed). Import it with "
+            "analysis/import_checkpoint.py.");
+    }
     if (length > largest_header) {
         problems.fail(
             fmt::format("a header of {} bytes is announced (the format allows {}: this is not a safetensors "

@@ -6,7 +6,7 @@
 
 namespace crossweep::model {
 
-/// Recognise the family of `file` and put its model together. Throws DataError with everything wrong.
+/// Recognise the family of `file` and put its model together. Throws NotAModel with everything wrong.
 TransformerParts load_family(const io::Safetensors& file, const LoadOptions& options);
 
 /// ViT and DeiT (timm), LV-ViT (TokenLabeling), DynamicViT on either.

@@ -2,6 +2,7 @@
 // has decides.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "families.hpp"
@@ -68,14 +69,18 @@ class ImageClassifier {
     /// metadata says otherwise.
     void read_cuts() {
         const std::size_t stages = loader_.count_layers("score_predictor");
-        const auto patches = static_cast<double>(a_.tokens) - 1;
+        const auto patches = static_cast<double>(std::max<std::size_t>(a_.tokens, 1) - 1);
         const nlohmann::json described = loader_.metadata("architecture");
         const auto list = [&](const char* key) {
             const nlohmann::json values = described.value(key, nlohmann::json());
-            if (values.is_array() && values.size() == stages) return values.get<std::vector<double>>();
+            const auto is_plausible = [](const nlohmann::json& value) {
+                return value.is_number() && value.get<double>() >= 0 && value.get<double>() < 65536;
+            };
+            if (values.is_array() && values.size() == stages && std::ranges::all_of(values, is_plausible))
+                return values.get<std::vector<double>>();
             if (!values.is_null()) {
-                loader_.problem(
-                    fmt::format("metadata \"architecture\" has {} that are not {} numbers", key, stages));
+                loader_.problem(fmt::format(
+                    "metadata \"architecture\" has {} that are not {} numbers from 0 to 65535", key, stages));
             }
             return std::vector<double>();
         };
@@ -90,6 +95,11 @@ class ImageClassifier {
                                                      : static_cast<std::size_t>(before[stage]);
             if (!(ratio > 0 && ratio <= 1)) {
                 loader_.problem(fmt::format("a keep ratio of {} is not above 0 and at most 1", ratio));
+                return;
+            }
+            if (as_described && stage > 0 && ratio > ratios[stage - 1]) {
+                loader_.problem(fmt::format("a keep ratio of {} is above the one before it, {}", ratio,
+                                            ratios[stage - 1]));
                 return;
             }
             // A ratio is a rounded decimal: 0.7 · 10 is 7 patches, whatever its last bit.

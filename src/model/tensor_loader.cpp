@@ -11,6 +11,12 @@
 
 namespace crossweep::model {
 
+namespace {
+
+constexpr std::size_t most_problems_listed = 100;
+
+}  // namespace
+
 bool TensorLoader::has_any(std::string_view prefix) const {
     return std::ranges::any_of(file_.tensors(),
                                [&](const auto& tensor) { return tensor.first.starts_with(prefix); });
@@ -104,8 +110,8 @@ double TensorLoader::described(const std::string& key, double otherwise) {
     const nlohmann::json architecture = metadata("architecture");
     const auto found = architecture.find(key);
     if (found == architecture.end()) return otherwise;
-    if (found->is_number()) return found->get<double>();
-    problem(fmt::format("metadata \"architecture\" has a {} that is not a number", key));
+    if (found->is_number() && found->get<double>() > 0) return found->get<double>();
+    problem(fmt::format("metadata \"architecture\" has a {} that is not a positive number", key));
     return otherwise;
 }
 
@@ -113,7 +119,10 @@ std::size_t TensorLoader::heads(std::size_t asked_for, std::size_t width) {
     const double described_heads = described("num_heads", 0);
     const bool guessed = asked_for == 0 && described_heads < 1;
     std::size_t heads = asked_for;
-    if (heads == 0) heads = guessed ? width / 64 : static_cast<std::size_t>(described_heads);
+    if (heads == 0) {
+        // A number beyond any width is told below.
+        heads = guessed ? width / 64 : static_cast<std::size_t>(std::min(described_heads, 1e9));
+    }
     if (width > 0 && (heads == 0 || width % heads != 0 || (guessed && width % 64 != 0))) {
         problem(guessed
                     ? fmt::format("a width of {} is no multiple of 64, so the heads cannot be guessed (set "
@@ -130,9 +139,15 @@ void TensorLoader::problem(const std::string& sentence) {
     problems_.push_back(fmt::format("{}: {}", file_.path().string(), sentence));
 }
 
-void TensorLoader::throw_problems(const std::string& remedy) const {
-    if (problems_.empty()) return;
-    throw DataError(fmt::format("{}\n{}", fmt::join(problems_, "\n"), remedy));
+std::string TensorLoader::problems(const std::string& remedy) const {
+    if (problems_.empty()) return {};
+    const std::size_t listed = std::min(problems_.size(), most_problems_listed);
+    std::string text = fmt::format("{}", fmt::join(std::span(problems_).first(listed), "\n"));
+    if (listed < problems_.size()) {
+        text += fmt::format("\n{}: {} further problems (not listed).", file_.path().string(),
+                            problems_.size() - listed);
+    }
+    return text + "\n" + remedy;
 }
 
 std::uint64_t TensorLoader::parameters() const {

@@ -43,15 +43,15 @@ class TensorLoader {
 
     /// The file's metadata of this key, a JSON object; empty if there is none.
     nlohmann::json metadata(const std::string& key);
-    /// Number `key` of the "architecture" metadata, or `otherwise`.
+    /// Number `key` of the "architecture" metadata, which is positive, or `otherwise`.
     double described(const std::string& key, double otherwise);
     /// Heads: as asked for, else as the metadata says, else of 64 channels each.
     std::size_t heads(std::size_t asked_for, std::size_t width);
 
     /// `sentence` about the file is wrong with it.
     void problem(const std::string& sentence);
-    /// Throws DataError with all problems, if any.
-    void throw_problems(const std::string& remedy) const;
+    /// The first hundred problems and what to do, a line each; empty if there are none.
+    std::string problems(const std::string& remedy) const;
     /// Elements of all tensors handed out.
     std::uint64_t parameters() const;
 

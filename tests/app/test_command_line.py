@@ -213,15 +213,15 @@ BAD_WEIGHTS = {
                              'WEIGHTS: tensor "b": bytes 16..24 reach beyond the data section of 16 bytes (the file is '
                              "truncated or corrupt). Copy it again."),
     "wrong shapes": (lambda path: write_changed(path, misshape),
-                     'WEIGHTS: tensor "norm.bias" has shape [17] where [16] is expected\n'
-                     'WEIGHTS: tensor "blocks.1.mlp.fc1.weight" has shape [32, 8] where [32, 16] is expected' + NAMES),
+                     'WEIGHTS: tensor "blocks.1.mlp.fc1.weight" has shape [32, 8] where [32, 16] is expected\n'
+                     'WEIGHTS: tensor "norm.bias" has shape [17] where [16] is expected' + NAMES),
     "missing tensors": (lambda path: write_changed(path, remove_three),
-                        'WEIGHTS: tensor "cls_token" is missing\n'
                         'WEIGHTS: tensor "blocks.0.attn.proj.bias" is missing\n'
-                        'WEIGHTS: tensor "blocks.1.norm2.weight" is missing' + NAMES),
+                        'WEIGHTS: tensor "blocks.1.norm2.weight" is missing\n'
+                        'WEIGHTS: tensor "cls_token" is missing' + NAMES),
     "not finite": (lambda path: write_changed(path, spoil),
-                   'WEIGHTS: tensor "head.bias" has 2 values that are not finite\n'
-                   'WEIGHTS: tensor "blocks.0.attn.qkv.weight" has 4 values that are not finite' + NAMES),
+                   'WEIGHTS: tensor "blocks.0.attn.qkv.weight" has 4 values that are not finite\n'
+                   'WEIGHTS: tensor "head.bias" has 2 values that are not finite' + NAMES),
 }
 
 

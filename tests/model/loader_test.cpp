@@ -156,7 +156,7 @@ TEST_F(Loader, metadata_that_cannot_be_read_is_refused) {
     EXPECT_THAT(
         error_after(
             [](SafetensorsText& file) { file.metadata["architecture"] = R"({"layer_norm_eps": "x"})"; }, 2),
-        HasSubstr("metadata \"architecture\" has a layer_norm_eps that is not a number\n"));
+        HasSubstr("metadata \"architecture\" has a layer_norm_eps that is not a positive number\n"));
 }
 
 TEST_F(Loader, epsilon_comes_from_the_metadata) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -46,6 +47,9 @@ inline constexpr PerOperand<OperandFidelity> default_fidelity_of = [] {
     fidelity[static_cast<std::size_t>(linalg::Role::selector)] = OperandFidelity::digital;
     return fidelity;
 }();
+
+/// What a study calls an operand in [device_of] and [fidelity_of].
+std::string_view operand_key(linalg::Role role);
 
 /// All settings of one point.
 struct Settings {

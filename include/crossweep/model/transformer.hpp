@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "crossweep/core/error.hpp"
 #include "crossweep/io/safetensors.hpp"
 #include "crossweep/model/block.hpp"
 #include "crossweep/model/embedding.hpp"
@@ -56,10 +57,22 @@ struct TransformerParts {
     std::uint64_t parameters = 0;
 };
 
+/// A file that is no whole model of a family.
+class NotAModel : public DataError {
+  public:
+    NotAModel(const std::string& problems, Architecture recognised)
+        : DataError(problems), recognised_(std::move(recognised)) {}
+    /// What could be told nevertheless: `family` is empty and extents are 0 where they are not known.
+    const Architecture& recognised() const { return recognised_; }
+
+  private:
+    Architecture recognised_;
+};
+
 class Transformer {
   public:
     /// Recognise the family by its tensors, read the architecture from shapes and metadata, and check every
-    /// tensor. Throws DataError listing everything missing, of a wrong shape, unknown or not finite. `file`
+    /// tensor. Throws NotAModel listing everything missing, of a wrong shape, unknown or not finite. `file`
     /// must outlive the model.
     explicit Transformer(const io::Safetensors& file, const LoadOptions& options = {});
 
