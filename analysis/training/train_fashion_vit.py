@@ -1,10 +1,15 @@
 #!/usr/bin/python3
-"""Train the Fashion-MNIST vision transformers that ship in data/.
+r"""Train the Fashion-MNIST vision transformers that ship in data/.
 
     ./train_fashion_vit.py standard --out ../../data/fashion_vit.safetensors
     ./train_fashion_vit.py vat --from ../../data/fashion_vit.safetensors --out ../../data/fashion_vit_vat.safetensors
+    ./train_fashion_vit.py standard --family lv_vit --out ../../data/fashion_lv_vit.safetensors
+    ./train_fashion_vit.py standard --family sparse_vit --from ../../data/fashion_vit.safetensors \
+        --out ../../data/fashion_sparse_vit.safetensors
 
 `vat` is variation-aware training: fine-tuning with read noise in the weights and write + read noise in K and V.
+`--family sparse_vit` adds token selection to the dense model given by --from, which is also its teacher; its variation-
+aware training then keeps the learned selection as it is and runs with the best tokens only, as inference does.
 A checkpoint is kept beside the output after every epoch; the same command picks it up again.
 """
 
@@ -16,6 +21,7 @@ import os
 import shlex
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 # Without these, BLAS threads fight OpenMP threads and half of the time goes into page faults.
@@ -26,13 +32,13 @@ if any(name not in os.environ for name in _ENVIRONMENT):
     os.execv(sys.executable, [sys.executable, *sys.argv])
 
 import torch
-from torch.nn import functional as F
 from tqdm import tqdm
 
 import fashion_mnist
-import safetensors_file
+import losses
+import vision_weights
 from crossbar_noise import Crossbar
-from vit import Architecture, VisionTransformer
+from vit import FAMILIES, Architecture, VisionTransformer
 
 
 def accuracy(model, images, labels, crossbar=None, batch=250) -> float:
@@ -43,7 +49,7 @@ def accuracy(model, images, labels, crossbar=None, batch=250) -> float:
     return 100.0 * hits / len(images)
 
 
-def train(model, options, crossbar_of_step) -> None:
+def train(model, teacher, options, crossbar_of_step) -> None:
     """AdamW with a cosine schedule; `crossbar_of_step(generator)` gives the non-idealities of one step, or None."""
     images, labels = fashion_mnist.load("train")
     test_images, test_labels = fashion_mnist.load("t10k")
@@ -72,13 +78,14 @@ def train(model, options, crossbar_of_step) -> None:
     for epoch in range(first, options.epochs):
         generator = torch.Generator().manual_seed(options.seed * 1000 + epoch)
         order = torch.randperm(len(images), generator=generator)
+        loss_of = losses.of_training(model, teacher, generator)
         model.train()
         started, running = time.time(), 0.0
         bar = tqdm(range(steps), desc=f"epoch {epoch + 1}/{options.epochs}", disable=not sys.stderr.isatty())
         for step in bar:
             index = order[step * options.batch: (step + 1) * options.batch]
-            logits = model(fashion_mnist.augment(images[index], generator, options.shift), crossbar_of_step(generator))
-            loss = F.cross_entropy(logits, labels[index])
+            batch = fashion_mnist.augment(images[index], generator, options.shift)
+            loss = loss_of(batch, labels[index], crossbar_of_step(generator))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -95,11 +102,37 @@ def train(model, options, crossbar_of_step) -> None:
                     "schedule": schedule.state_dict(), "epoch": epoch + 1, "options": identity}, checkpoint)
 
 
+def build(options) -> tuple[VisionTransformer, VisionTransformer | None, str]:
+    """The model to train, its teacher where there is one, and the commands that made and will make it."""
+    command = shlex.join([Path(word).name if "/" in word else word for word in ["train_fashion_vit.py", *sys.argv[1:]]])
+    if not options.start:
+        arch = Architecture(**{**FAMILIES[options.family], "family": options.family, "patch_size": options.patch,
+                               "embed_dim": options.width, "depth": options.depth, "num_heads": options.width // 32,
+                               "stem_channels": options.stem_channels if options.family == "lv_vit" else 0})
+        model = VisionTransformer(arch)
+        model.initialise(options.query_key_gain)
+        return model, None, command
+    start, metadata = vision_weights.load(options.start)
+    command = f"{metadata['training_command']} && {command}"
+    if options.family in (None, start.arch.family):
+        return start, None, command
+    if (options.family, start.arch.family) != ("sparse_vit", "vit"):
+        sys.exit(f"{options.start}: weights of family {start.arch.family} cannot start a {options.family}. "
+                 "Only a sparse_vit starts from another family, from a vit.")
+    ratios = tuple(round(options.keep_ratio ** (stage + 1), 6) for stage in range(len(options.prune_before)))
+    model = VisionTransformer(replace(start.arch, family="sparse_vit", keep_ratios=ratios,
+                                      prune_before=tuple(options.prune_before)))
+    model.initialise()
+    model.load_state_dict(start.state_dict(), strict=False)  # all but the predictors
+    return model, start, command
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mode", choices=["standard", "vat"])
+    parser.add_argument("--family", choices=FAMILIES, help="default: that of the weights to start from, else vit")
     parser.add_argument("--out", required=True, help="safetensors file to write")
-    parser.add_argument("--from", dest="start", help="weights to start from (vat: needed)")
+    parser.add_argument("--from", dest="start", help="weights to start from (vat and sparse_vit: needed)")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--learning-rate", type=float)
@@ -110,6 +143,10 @@ def main() -> None:
     parser.add_argument("--patch", type=int, default=4)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--depth", type=int, default=6)
+    parser.add_argument("--stem-channels", type=int, default=24, help="lv_vit: channels of the convolutions")
+    parser.add_argument("--keep-ratio", type=float, default=0.7, help="sparse_vit: tokens kept at each selection")
+    parser.add_argument("--prune-before", type=int, nargs="+", default=(2, 3, 5), metavar="BLOCK",
+                        help="sparse_vit: the blocks before which tokens are selected")
     parser.add_argument("--gamma", type=float, nargs=2, default=(3.0, 8.0), metavar=("LOW", "HIGH"),
                         help="vat: the write noise factor of a step is uniform in this range")
     parser.add_argument("--seed", type=int, default=1)
@@ -118,23 +155,15 @@ def main() -> None:
     vat = options.mode == "vat"
     if vat and not options.start:
         parser.error("vat needs --from WEIGHTS")
+    if options.family == "sparse_vit" and not options.start:
+        parser.error("sparse_vit needs --from WEIGHTS, a vit to add token selection to")
+    options.family = options.family or (None if options.start else "vit")
     options.epochs = options.epochs or (3 if vat else 20)
     options.learning_rate = options.learning_rate or (2e-4 if vat else 1e-3)
     torch.manual_seed(options.seed)
     torch.set_num_threads(options.threads)
 
-    command = shlex.join([Path(word).name if "/" in word else word for word in ["train_fashion_vit.py", *sys.argv[1:]]])
-    if options.start:
-        tensors, metadata = safetensors_file.load(options.start)
-        arch = Architecture(**json.loads(metadata["architecture"]))
-        model = VisionTransformer(arch)
-        model.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
-        command = f"{metadata['training_command']} && {command}"
-    else:
-        arch = Architecture(patch_size=options.patch, embed_dim=options.width, depth=options.depth,
-                            num_heads=options.width // 32)
-        model = VisionTransformer(arch)
-        model.initialise(options.query_key_gain)
+    model, teacher, command = build(options)
 
     def crossbar_of_step(generator):
         if not vat:
@@ -142,13 +171,12 @@ def main() -> None:
         low, high = options.gamma
         return Crossbar(gamma=low + (high - low) * torch.rand((), generator=generator).item(), generator=generator)
 
-    train(model, options, crossbar_of_step)
+    train(model, teacher, options, crossbar_of_step)
     model.eval()
     top1 = accuracy(model, *fashion_mnist.load("t10k"))
-    safetensors_file.save(options.out, {n: t.detach().numpy() for n, t in model.state_dict().items()}, {
+    vision_weights.save(options.out, model, {
         "format": "pt",
-        "model": f"fashion_vit_patch{arch.patch_size}_{arch.image_size}",
-        "architecture": json.dumps(arch.to_dict()),
+        "model": f"fashion_{model.arch.family}_patch{model.arch.patch_size}_{model.arch.image_size}",
         "normalisation": json.dumps({"mean": [fashion_mnist.MEAN], "std": [fashion_mnist.STD]}),
         "training_command": command,
         "seed": str(options.seed),
