@@ -66,9 +66,9 @@ TransformerParts load_bert(TensorLoader& loader, const LoadOptions& options) {
     a.layer_norm_epsilon = static_cast<float>(loader.described("layer_norm_eps", 1e-12));
     a.norm = NormPlace::after;
     if (a.depth == 0) loader.problem(fmt::format("there is no tensor \"{}.0.…\"", layers));
-    if (!loader.has("classifier.weight")) {
+    const bool has_classifier = loader.has_any("classifier.");
+    if (!has_classifier)
         loader.problem("a BERT without a classifier answers no question (fine-tune it for one first)");
-    }
 
     for (std::size_t index = 0; index < a.depth; ++index) {
         parts.blocks.push_back(block_of(loader, weights, a, fmt::format("{}.{}.", layers, index), index));
@@ -89,7 +89,7 @@ TransformerParts load_bert(TensorLoader& loader, const LoadOptions& options) {
             weights.add({number, Role::head, 1}, name + ".weight", {extent_of(outputs), extent_of(a.width)}),
             loader.floats(name + ".bias", {extent_of(outputs)})};
     };
-    readout->head = classifier("classifier", 0, a.classes);
+    if (has_classifier) readout->head = classifier("classifier", 0, a.classes);
     readout->pooler = classifier(bert + "pooler.dense", 1, a.width);
     parts.readout = std::move(readout);
     // Numbers 0, 1, 2, … that some versions store, and the heads of pre-training.

@@ -35,19 +35,20 @@ TransformerParts load_family(const io::Safetensors& file, const LoadOptions& opt
         if (!loader.has_any(family.mark)) continue;
         TransformerParts parts = family.load(loader, options);
         loader.expect_no_others(parts.architecture.family);
+        if (options.keep_ratio > 0 && loader.count_layers("score_predictor") == 0)
+            loader.problem("model.keep_ratio is given, and this model drops no tokens (leave it out)");
         if (const std::string problems = loader.problems(family.remedy); !problems.empty())
             throw NotAModel(problems, std::move(parts.architecture));
         parts.parameters = loader.parameters();
         return parts;
     }
-    throw NotAModel(fmt::format("{}: the family of this model is not known (it has no tensor \"{}…\" as "
-                                "image classifiers, \"{}…\" "
-                                "as "
-                                "BERT or \"{}…\" as GPT-2 have). Give a model of one of these families with "
-                                "its published names, or "
-                                "import it with analysis/import_checkpoint.py.",
-                                file.path().string(), families[0].mark, families[1].mark, families[4].mark),
-                    {});
+    throw NotAModel(
+        fmt::format("{}: the family of this model is not known (it has no tensor \"{}…\" as image "
+                    "classifiers, \"{}…\" as BERT or \"{}…\" as GPT-2 have). Give a model of one "
+                    "of these families with its published names, or import it with "
+                    "analysis/import_checkpoint.py.",
+                    file.path().string(), families[0].mark, families[1].mark, families[4].mark),
+        {});
 }
 
 }  // namespace crossweep::model

@@ -13,8 +13,13 @@ namespace {
 using linalg::Role;
 
 constexpr float batch_norm_epsilon = 1e-5F;  // of PyTorch's BatchNorm2d, which LV-ViT leaves as it is
-constexpr double lv_vit_skip = 2;            // LV-ViT's skip_lam: branches are divided by it
 constexpr double default_keep_ratio = 0.7;   // DynamicViT, section 4.1
+
+/// LV-ViT's skip_lam, by which branches are divided and which no tensor tells: 1 in the tiny model, 3 in the
+/// large one (TokenLabeling, tlt/models/lvvit.py, where no other has their widths).
+double lv_vit_skip(std::size_t width) {
+    return width == 240 ? 1 : width == 768 ? 3 : 2;
+}
 
 class ImageClassifier {
   public:
@@ -50,7 +55,7 @@ class ImageClassifier {
         a_.layer_norm_epsilon =
             static_cast<float>(loader_.described("layer_norm_eps", is_lv_vit ? 1e-5 : 1e-6));
         a_.residual_scale =
-            static_cast<float>(1 / loader_.described("skip_lam", is_lv_vit ? lv_vit_skip : 1));
+            static_cast<float>(1 / loader_.described("skip_lam", is_lv_vit ? lv_vit_skip(a_.width) : 1));
         a_.family = is_lv_vit ? "LV-ViT" : "ViT or DeiT";
         if (loader_.count_layers("score_predictor") > 0) a_.family = "DynamicViT on " + a_.family;
 
@@ -65,46 +70,70 @@ class ImageClassifier {
         }
     }
 
+    /// Numbers of the metadata, one per predictor; empty if it has none.
+    std::vector<double> described_list(const char* key, std::size_t stages) {
+        const nlohmann::json values = loader_.metadata("architecture").value(key, nlohmann::json());
+        const auto is_plausible = [](const nlohmann::json& value) {
+            return value.is_number() && value.get<double>() >= 0 && value.get<double>() < 65536;
+        };
+        if (values.is_array() && values.size() == stages && std::ranges::all_of(values, is_plausible))
+            return values.get<std::vector<double>>();
+        if (!values.is_null()) {
+            loader_.problem(fmt::format(
+                "metadata \"architecture\" has {} that are not {} numbers from 0 to 65535", key, stages));
+        }
+        return {};
+    }
+
     /// Predictors stand before blocks s · depth / (stages + 1) and keep ratio^s of the patches, unless the
     /// metadata says otherwise.
     void read_cuts() {
         const std::size_t stages = loader_.count_layers("score_predictor");
-        const auto patches = static_cast<double>(std::max<std::size_t>(a_.tokens, 1) - 1);
-        const nlohmann::json described = loader_.metadata("architecture");
-        const auto list = [&](const char* key) {
-            const nlohmann::json values = described.value(key, nlohmann::json());
-            const auto is_plausible = [](const nlohmann::json& value) {
-                return value.is_number() && value.get<double>() >= 0 && value.get<double>() < 65536;
-            };
-            if (values.is_array() && values.size() == stages && std::ranges::all_of(values, is_plausible))
-                return values.get<std::vector<double>>();
-            if (!values.is_null()) {
-                loader_.problem(fmt::format(
-                    "metadata \"architecture\" has {} that are not {} numbers from 0 to 65535", key, stages));
-            }
-            return std::vector<double>();
-        };
         if (stages == 0) return;
-        const std::vector<double> before = list("prune_before"), ratios = list("keep_ratios");
+        const std::vector<double> before = described_list("prune_before", stages),
+                                  ratios = described_list("keep_ratios", stages);
         for (std::size_t stage = 0; stage < stages; ++stage) {
             const bool as_described = options_.keep_ratio == 0 && !ratios.empty();
             const double first = options_.keep_ratio > 0 ? options_.keep_ratio : default_keep_ratio;
             const double ratio =
                 as_described ? ratios[stage] : std::pow(first, static_cast<double>(stage + 1));
-            const std::size_t block = before.empty() ? (stage + 1) * a_.depth / (stages + 1)
-                                                     : static_cast<std::size_t>(before[stage]);
-            if (!(ratio > 0 && ratio <= 1)) {
-                loader_.problem(fmt::format("a keep ratio of {} is not above 0 and at most 1", ratio));
-                return;
-            }
-            if (as_described && stage > 0 && ratio > ratios[stage - 1]) {
-                loader_.problem(fmt::format("a keep ratio of {} is above the one before it, {}", ratio,
-                                            ratios[stage - 1]));
-                return;
-            }
-            // A ratio is a rounded decimal: 0.7 · 10 is 7 patches, whatever its last bit.
-            a_.cuts.push_back({block, static_cast<std::size_t>(ratio * patches + 1e-9)});
+            const double block = before.empty() ? std::floor(static_cast<double>((stage + 1) * a_.depth) /
+                                                             static_cast<double>(stages + 1))
+                                                : before[stage];
+            a_.cuts.push_back({place_of_cut(stage, block), patches_kept(stage, ratio)});
         }
+    }
+
+    /// `block`, or where it cannot be, a place that makes no further problems.
+    std::size_t place_of_cut(std::size_t stage, double block) {
+        const double behind = stage > 0 ? static_cast<double>(a_.cuts.back().before_block) : -1;
+        const bool fits =
+            block > behind && block < static_cast<double>(a_.depth) && block == std::floor(block);
+        if (fits) return static_cast<std::size_t>(block);
+        if (a_.depth > 0) {  // else that is the problem
+            loader_.problem(
+                fmt::format("predictor {} stands before block {}, which is not behind the one "
+                            "before it and among {} blocks",
+                            stage, block, a_.depth));
+        }
+        return stage > 0 ? a_.cuts.back().before_block : 0;
+    }
+
+    std::size_t patches_kept(std::size_t stage, double ratio) {
+        const std::size_t patches = std::max<std::size_t>(a_.tokens, 1) - 1;
+        const std::size_t left = stage > 0 ? a_.cuts.back().patches : patches;
+        if (!(ratio > 0 && ratio <= 1)) {
+            loader_.problem(fmt::format("a keep ratio of {} is not above 0 and at most 1", ratio));
+            return left;
+        }
+        const auto kept = static_cast<std::size_t>(ratio * static_cast<double>(patches));
+        if (patches > 0 && (kept == 0 || kept > left)) {
+            loader_.problem(
+                fmt::format("predictor {} with a keep ratio of {} keeps {} of {} patches, where 1 "
+                            "to {} can be kept",
+                            stage, ratio, kept, patches, left));
+        }
+        return kept;
     }
 
     std::size_t weight(std::size_t index, const std::string& name, Role role, std::size_t parts,
@@ -201,14 +230,6 @@ class ImageClassifier {
             const TokenCut& cut = a_.cuts[stage];
             const std::size_t seen =
                 (cut.before_block > 0 ? a_.tokens_in_block(cut.before_block - 1) : a_.tokens) - 1;
-            if (cut.before_block >= a_.depth ||
-                (stage > 0 && cut.before_block <= a_.cuts[stage - 1].before_block)) {
-                loader_.problem(
-                    fmt::format("predictor {} stands before block {}, which is not behind the one "
-                                "before it and among {} blocks",
-                                stage, cut.before_block, a_.depth));
-                return;
-            }
             const auto name = [&](const char* rest) {
                 return fmt::format("score_predictor.{}.{}", stage, rest);
             };

@@ -136,7 +136,8 @@ std::size_t TensorLoader::heads(std::size_t asked_for, std::size_t width) {
 }
 
 void TensorLoader::problem(const std::string& sentence) {
-    problems_.push_back(fmt::format("{}: {}", file_.path().string(), sentence));
+    const std::string problem = fmt::format("{}: {}", file_.path().string(), sentence);
+    if (std::ranges::find(problems_, problem) == problems_.end()) problems_.push_back(problem);
 }
 
 std::string TensorLoader::problems(const std::string& remedy) const {

@@ -48,7 +48,7 @@ class TensorLoader {
     /// Heads: as asked for, else as the metadata says, else of 64 channels each.
     std::size_t heads(std::size_t asked_for, std::size_t width);
 
-    /// `sentence` about the file is wrong with it.
+    /// `sentence` about the file is wrong with it; told once, however often it is found.
     void problem(const std::string& sentence);
     /// The first hundred problems and what to do, a line each; empty if there are none.
     std::string problems(const std::string& remedy) const;

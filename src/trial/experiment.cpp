@@ -14,21 +14,24 @@
 namespace crossweep::trial {
 namespace {
 
-/// A decoder writes K and V token by token: what depends on later tokens cannot be known then.
+/// A decoder computes, and writes K and V, token by token: what depends on later tokens is not known then.
 void expect_causal(const PointParams& point) {
     const auto refuse = [&](const char* what, const char* remedy) {
-        throw DataError(
-            fmt::format("{}: a decoder writes K and V token by token, before {} is known. Set {}.",
-                        point.model.weights.string(), what, remedy));
+        throw DataError(fmt::format("{}: a decoder computes token by token, before {} is known. Set {}.",
+                                    point.model.weights.string(), what, remedy));
+    };
+    const auto is_on_crossbars = [](const crossbar::OperandParams& operand) {
+        return operand.fidelity != crossbar::Fidelity::digital;
     };
     const auto on_crossbars = [&](linalg::Role role) {
-        return point.operands[static_cast<std::size_t>(role)].fidelity != crossbar::Fidelity::digital;
+        return is_on_crossbars(point.operands[static_cast<std::size_t>(role)]);
     };
+    if (point.crossbar.input_scale != crossbar::InputScale::token &&
+        std::ranges::any_of(point.operands, is_on_crossbars))
+        refuse("the largest input of all tokens", "crossbar.input_scale = \"token\"");
     if (!on_crossbars(linalg::Role::written_keys) && !on_crossbars(linalg::Role::written_values)) return;
     if (point.crossbar.written_scale != crossbar::ScaleBlock::token)
         refuse("the largest value of all tokens", "crossbar.written_scale = \"token\"");
-    if (point.crossbar.input_scale != crossbar::InputScale::token)
-        refuse("the largest input of all tokens", "crossbar.input_scale = \"token\"");
     if (point.transform.centre_keys == transform::CentreKeys::yes)
         refuse("the mean of all keys", "transforms.NAME.centre_keys = \"no\"");
     if (point.transform.percentile < 100)

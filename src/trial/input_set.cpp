@@ -96,6 +96,13 @@ void expect_texts_fit(const model::Architecture& network, const io::TextSet& tex
         expect(i, i % texts.length, network.tokens, "a token at place");
         if (!texts.segments.empty()) expect(i, texts.segments[i], network.segments, "a token of segment");
     }
+    for (std::size_t text = 0; !texts.is_language_model() && text < texts.count; ++text) {
+        if (texts.mask[text * texts.length] != 0) continue;
+        throw DataError(
+            fmt::format("{}: the first token of text {} is masked, and {} reads its class from it. "
+                        "Pad texts at their end.",
+                        file.string(), text, weights.string()));
+    }
     expect_labels_fit(texts.labels, file, "text", network, weights);
 }
 

@@ -1,14 +1,17 @@
 #!/usr/bin/python3
-"""Write tests/model/stored: a tiny vision transformer in F32, F16 and BF16, and PyTorch's logits for it.
+"""Write tests/model/stored: tiny random models of every family, and what PyTorch's definitions give for them.
 
-The weights are random, so that every bias and every norm counts. `expected.safetensors` holds the stored images,
-PyTorch's logits with the weights as each file rounds them, and the logits of DeiT-Ti (`--deit FILE`) for the image
+The weights are random, so that every bias and every norm counts. `expected.safetensors` holds images, PyTorch's logits
+with the weights of a ViT as F32, F16 and BF16 round them, and the logits of DeiT-Ti (`--deit FILE`) for the image
 sin(0.01 i), i the index of the value in [channel, row, column] order. Without `--deit` the stored ones are kept.
+`FAMILY.safetensors` are models of the other families in F16, and `expected_families.safetensors` their inputs and
+logits (names "FAMILY.images", "FAMILY.logits", and so on; whole numbers as F32, which is what the tests read).
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import struct
 import sys
@@ -20,7 +23,10 @@ import torch
 here = Path(__file__).resolve().parent
 sys.path.insert(0, str(here.parents[1] / "analysis" / "training"))
 
+import bert  # noqa: E402
+import gpt2  # noqa: E402
 import safetensors_file  # noqa: E402
+import vit  # noqa: E402
 from vit import Architecture, VisionTransformer  # noqa: E402
 
 STORED = here / "stored"
@@ -28,6 +34,38 @@ TINY = Architecture(image_size=12, patch_size=4, in_channels=3, num_classes=5, e
 DEIT_TINY = Architecture(image_size=224, patch_size=16, in_channels=3, num_classes=1000, embed_dim=192, depth=12,
                          num_heads=3)
 ROUNDINGS = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+
+# Sizes that do not divide each other: 3 heads of 8, and patches, channels and classes that are odd.
+SMALL = dict(num_classes=5, embed_dim=24, num_heads=3, mlp_ratio=3)
+LV_VIT = {**vit.FAMILIES["lv_vit"], "stem_channels": 7}
+VISION = {
+    "lv_vit": Architecture(family="lv_vit", image_size=20, patch_size=4, in_channels=3, depth=2, **{**SMALL, **LV_VIT}),
+    "sparse_vit": Architecture(family="sparse_vit", image_size=20, patch_size=4, depth=4, prune_before=(1, 2, 3),
+                               keep_ratios=(0.7, 0.49, 0.343), **SMALL),
+    # Cuts where no default is, one of them before the first block, and an auxiliary head that sees the rest alone.
+    "sparse_lv_vit": Architecture(family="lv_vit", image_size=20, patch_size=4, depth=3, prune_before=(0, 2),
+                                  keep_ratios=(0.64, 0.3), **{**SMALL, **LV_VIT}),
+}
+# Of those tried, the ones that leave the last token kept and the first one dropped apart, so that rounding decides nothing.
+SEEDS = {"lv_vit": 20240611, "sparse_vit": 20240622, "sparse_lv_vit": 20240625}
+BERT = bert.Architecture(vocab_size=37, max_length=13, num_classes=5, embed_dim=24, depth=3, num_heads=3, mlp_dim=72)
+GPT2 = gpt2.Architecture(vocab_size=37, max_length=19, embed_dim=24, depth=3, num_heads=3)
+
+
+def randomise(model: torch.nn.Module) -> None:
+    """Normals, around 1 for the weights of norms; of batch norms also the running statistics."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            is_norm = any(word in name.lower() for word in ("norm", "ln_", "bn", "in_conv.0"))
+            # Larger weights of predictors spread their scores.
+            spread = 0.4 if "score_predictor" in name else 0.2
+            centre = 1.0 if is_norm and name.endswith("weight") else 0.0
+            parameter.copy_(centre + spread * torch.randn_like(parameter))
+        for name, buffer in model.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.copy_(0.5 * torch.randn_like(buffer))
+            elif name.endswith("running_var"):
+                buffer.copy_(0.3 + 2 * torch.rand_like(buffer))
 
 
 def random_model() -> VisionTransformer:
@@ -67,6 +105,56 @@ def deit_logits(path: str) -> np.ndarray:
         return model(torch.from_numpy(pixels))[0].numpy()
 
 
+def store_family(name: str, model: torch.nn.Module) -> torch.nn.Module:
+    """Give `model` random weights as F16 rounds them, store it with its architecture, and return it."""
+    randomise(model)
+    state = {key: tensor for key, tensor in model.state_dict().items() if not key.endswith("num_batches_tracked")}
+    save_rounded(STORED / f"{name}.safetensors", state, "F16",
+                 {"architecture": json.dumps(dataclasses.asdict(model.arch))})
+    model.load_state_dict({key: tensor.half().float() for key, tensor in state.items()}, strict=False)
+    return model.eval()
+
+
+def expected_of_images(name: str, arch: Architecture) -> dict[str, np.ndarray]:
+    torch.manual_seed(SEEDS[name])
+    model = store_family(name, VisionTransformer(arch))
+    images = torch.randn(3, arch.in_channels, arch.image_size, arch.image_size)
+    return {"images": images.numpy(), "logits": model(images).numpy()}
+
+
+def expected_of_bert() -> dict[str, np.ndarray]:
+    """Of texts as long as can be, with masked tokens behind, with masked ones in the middle too, and of one token."""
+    torch.manual_seed(20240612)
+    model = store_family("bert", bert.BertClassifier(BERT))
+    length = BERT.max_length
+    tokens = torch.randint(BERT.vocab_size, (4, length))
+    mask = torch.ones(4, length, dtype=torch.bool)
+    mask[1, 8:] = False
+    mask[2, [3, 4, 7, 12]] = False
+    mask[3, 1:] = False
+    segments = (torch.arange(length) >= torch.tensor([5, 4, 13, 13])[:, None]).long()
+    return {"tokens": tokens.numpy(), "mask": mask.numpy(), "segments": segments.numpy(),
+            "logits": model(tokens, mask, segments).numpy(), "logits_of_one_text": model(tokens[:1]).numpy()}
+
+
+def expected_of_gpt2() -> dict[str, np.ndarray]:
+    """Logits after every token of texts of one token, of seven and of as many as can be."""
+    torch.manual_seed(20240613)
+    model = store_family("gpt2", gpt2.Gpt2(GPT2))
+    tokens = torch.randint(GPT2.vocab_size, (2, GPT2.max_length))
+    return {"tokens": tokens.numpy()} | {f"logits_{length}": model(tokens[:, :length]).numpy()
+                                         for length in (1, 7, GPT2.max_length)}
+
+
+@torch.no_grad()
+def store_families() -> None:
+    expected = {name: expected_of_images(name, arch) for name, arch in VISION.items()}
+    expected |= {"bert": expected_of_bert(), "gpt2": expected_of_gpt2()}
+    safetensors_file.save(STORED / "expected_families.safetensors",
+                          {f"{name}.{key}": array.astype(np.float32) for name, arrays in expected.items()
+                           for key, array in arrays.items()}, {})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--deit", help="deit_tiny_patch16_224.safetensors")
@@ -89,6 +177,7 @@ def main() -> None:
     if options.deit:
         expected["logits_deit_tiny"] = deit_logits(options.deit)
     safetensors_file.save(expected_path, expected, {})
+    store_families()
 
 
 if __name__ == "__main__":
