@@ -53,6 +53,14 @@ struct SimulateOptions {
     bool json = false;
 };
 
+struct CostOptions {
+    std::string model;                  ///< name of a published one, or weights
+    std::vector<std::string> lengths;   ///< "128" or "128:1024"; none: the longest that the model takes
+    std::vector<std::string> hardware;  ///< files, or folders of them
+    bool beyond = false;                ///< allow lengths that the model has no positions for
+    bool json = false;
+};
+
 ExitCode check(const StudyOptions& options);
 /// `bench`: file with what `bench --json` printed on the machine that will run the study; empty: measure
 /// here.
@@ -64,6 +72,8 @@ ExitCode merge(const std::string& directory, bool partial, const std::string& co
 ExitCode report(const std::string& directory, bool json);
 ExitCode replay(const ReplayOptions& options);
 ExitCode inspect(const std::string& weights, std::uint32_t heads, bool json);
+/// Operations, bytes moved and roofline latency, from the shape alone.
+ExitCode cost(const CostOptions& options);
 ExitCode bench(const BenchOptions& options);
 /// How a study would run on many ranks, by the real scheduler in simulated time.
 ExitCode simulate(const SimulateOptions& options);

@@ -61,6 +61,7 @@ int main(int argc, char** argv) {
     app::BenchOptions bench;
     app::SimulateOptions simulate;
     app::StatusOptions status;
+    app::CostOptions cost;
     std::string directory, weights, plan_bench;
     std::uint32_t heads = 0;
     bool json = false, partial = false;
@@ -135,6 +136,24 @@ int main(int argc, char** argv) {
     inspect_command->add_option("--heads", heads, "attention heads, where the file does not say");
     inspect_command->add_flag("--json", json, "print JSON");
     inspect_command->callback([&] { command = [&](auto&) { return app::inspect(weights, heads, json); }; });
+
+    auto* cost_command =
+        program.add_subcommand("cost", "what a model computes and moves by length, and the latency of that");
+    cost_command->footer(
+        "Counts come from the shape alone (docs/cost.md): multiplications and additions both count, an "
+        "element\n"
+        "is a byte. Names: bert-base, bert-large, gpt2, deit-tiny, deit-small, deit-base, lv-vit-s.\n"
+        "Example: crossweep cost --model bert-base --lengths 128:512 --hardware configs/hardware");
+    cost_command->add_option("--model", cost.model, "name of a published model, or a safetensors file")
+        ->required();
+    cost_command
+        ->add_option("--lengths", cost.lengths,
+                     "numbers of tokens; 128:4096 is 128 and its doubles; default: the most the model takes")
+        ->delimiter(',');
+    cost_command->add_option("--hardware", cost.hardware, "hardware file or folder of them (repeatable)");
+    cost_command->add_flag("--beyond", cost.beyond, "also lengths that the model has no positions for");
+    cost_command->add_flag("--json", cost.json, "print JSON");
+    cost_command->callback([&] { command = [&](auto&) { return app::cost(cost); }; });
 
     auto* simulate_command =
         program.add_subcommand("simulate", "how a study would run on many ranks, in simulated time");

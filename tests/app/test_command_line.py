@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(tiny_study.program() is None,
                                 reason="no crossweep program: build one or set CROSSWEEP_PROGRAM")
 
 DONE, USAGE, CONFIGURATION, DATA, INTERNAL, UNFINISHED = 0, 2, 3, 4, 5, 75
-SUBCOMMANDS = ["check", "plan", "run", "status", "merge", "report", "replay", "inspect", "bench", "simulate", "schema", "version"]
+SUBCOMMANDS = ["check", "plan", "run", "status", "merge", "report", "replay", "inspect", "cost", "bench", "simulate", "schema", "version"]
 
 
 @pytest.fixture(name="study")
