@@ -9,7 +9,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from tiny_study import crossweep, write_study
+import tiny_study
+from tiny_study import crossweep
 
 MANUAL = Path(__file__).resolve().parents[2] / "docs/configuration.md"
 TABLES = ("device", "crossbar", "device_of", "fidelity_of", "transforms.clip")
@@ -82,7 +83,21 @@ PAIRS = {
 } | {
     f"fidelity_of.{operand}": ({}, "digital", "behavioural")
     for operand in ("q", "k", "v", "proj", "fc1", "fc2", "keys", "values", "embedding", "head")
+} | {
+    # So much noise that other tokens are kept.
+    "device_of.selector": ({"fidelity_of.selector": "behavioural", "device.read_noise_sigma": 4.0}, "rest", "other"),
+    "fidelity_of.selector": ({"device.read_noise_sigma": 4.0}, "digital", "behavioural"),
 }
+
+
+def weights():
+    """The smallest model that has every operand: one with a predictor that drops tokens."""
+    tensors, random = tiny_study.weights(), np.random.default_rng(5)
+    for name, shape in {"in_conv.0": (16,), "in_conv.1": (16, 16), "out_conv.0": (8, 16), "out_conv.2": (4, 8),
+                        "out_conv.4": (2, 4)}.items():
+        tensors[f"score_predictor.0.{name}.weight"] = random.standard_normal(shape).astype(np.float32)
+        tensors[f"score_predictor.0.{name}.bias"] = np.zeros(shape[0], np.float32)
+    return tensors
 
 
 def keys_of_the_manual():
@@ -122,7 +137,9 @@ def results(tmp_path_factory):
     points = distinct_points()
     for point in points:
         text += "\n[[sweep.points]]\n" + point
-    run = crossweep("run", write_study(folder, text=text), "--out", folder / "run")
+    study = tiny_study.write_study(folder, text=text)
+    tiny_study.write_weights(folder / "weights.safetensors", weights())
+    run = crossweep("run", study, "--out", folder / "run")
     assert run.returncode == 0, run.stderr
     with h5py.File(folder / "run/results.h5") as file:
         values = np.concatenate([file["predictions/margin"][:, 0], file["attention/noise"][:, 0]], axis=1)
