@@ -189,12 +189,21 @@ def read_safetensors(file: Path, raw: bytes) -> Weights:
     return weights
 
 
+# Of a config.json, what changes what is computed and no tensor tells.
+_COMPUTED = {"hidden_act": "gelu", "activation_function": "gelu_new", "scale_attn_weights": True,
+             "scale_attn_by_inverse_layer_idx": False, "position_embedding_type": "absolute"}
+
+
 def metadata_of_config(config: Path) -> dict[str, str]:
     """What tensors do not say, of a folder's config.json as BERT and GPT-2 have it."""
     try:
         described = json.loads(config.read_text()) if config.exists() else {}
     except ValueError:
         raise DataError(f"{config} is not JSON. Fetch it again, or give the file of weights alone.") from None
+    for key, computed in _COMPUTED.items():
+        if described.get(key, computed) != computed:
+            raise DataError(f"{config}: {key} is {described[key]!r}, and crossweep computes {computed!r} alone. Give a model "
+                            "without it.")
     names = {"num_heads": ("num_attention_heads", "n_head"), "layer_norm_eps": ("layer_norm_eps", "layer_norm_epsilon")}
     architecture = {key: described[name] for key, others in names.items() for name in others if name in described}
     return {"architecture": json.dumps(architecture)} if architecture else {}

@@ -93,14 +93,12 @@ def read_tsv(path: Path, classes: list[str] | None) -> tuple[list[Text], list[st
 def classified(texts: list[Text], classes: list[str], tokeniser: WordPiece, length: int, truncate: bool) -> TokenSet:
     tokens = TokenSet(labels=[], classes=classes)
     for text in texts:
-        row, segments = tokeniser.encode_pair(text.first, text.second)
+        row, segments = tokeniser.encode_pair(text.first, text.second, length if truncate else None)
         if len(row) == 2 + (text.second is not None):
             raise DataError(f"{text.place}: the text is empty once control characters are left out. Remove the line.")
-        if len(row) > length and not truncate:
+        if len(row) > length:
             raise DataError(f"{text.place}: {len(row)} tokens with [CLS] and [SEP] are more than --length {length}. Shorten "
                             "the text or give --truncate.")
-        if len(row) > length:  # keeps the [SEP] of the end
-            row, segments = row[: length - 1] + row[-1:], segments[: length - 1] + segments[-1:]
         tokens.rows.append(row)
         tokens.segments.append(segments)
         tokens.labels.append(text.label)
@@ -109,8 +107,8 @@ def classified(texts: list[Text], classes: list[str], tokeniser: WordPiece, leng
 
 # ---- language models --------------------------------------------------------------------------------------------
 
-def windows(text: str, place: str, tokeniser: Characters | BytePairs, length: int) -> TokenSet:
-    """`text` cut into windows of `length` tokens; what is left at the end is dropped."""
+def windows(text: str, place: str, tokeniser: Characters | BytePairs, length: int, count: int | None = None) -> TokenSet:
+    """`text` cut into windows of `length` tokens, the first `count`; what is left at the end is dropped."""
     if not text.strip():
         raise DataError(f"{place} holds no text. Give a file of prose.")
     try:
@@ -120,7 +118,7 @@ def windows(text: str, place: str, tokeniser: Characters | BytePairs, length: in
     if len(tokens) < length:
         raise DataError(f"{place}: {len(tokens)} tokens do not fill a window of {length}. Give more text or a smaller "
                         "--length.")
-    rows = [tokens[begin: begin + length] for begin in range(0, len(tokens) - length + 1, length)]
+    rows = [tokens[begin: begin + length] for begin in range(0, len(tokens) - length + 1, length)][:count]
     told = sum(tokeniser.characters(row[1:]) for row in rows)
     return TokenSet(rows, [[0] * length for _ in rows], characters_per_token=told / (len(rows) * (length - 1)))
 
@@ -150,7 +148,7 @@ def read_tokens(options: argparse.Namespace) -> tuple[TokenSet, WordPiece | Byte
         if options.source == "language" and is_corpus:
             raise DataError("the corpus language is to be classified. Give a --vocabulary of WordPiece, vocab.txt.")
         text = corpora.bible("test") if is_corpus else _read(Path(options.source))
-        tokens = windows(text, options.source, tokeniser, options.length)
+        tokens = windows(text, options.source, tokeniser, options.length, options.count)
     else:
         if options.source == "bible" and is_corpus:
             raise DataError("the corpus bible is not in classes. Give --characters, or --vocabulary with --merges.")
@@ -172,7 +170,7 @@ def check_weights(path: Path, tokeniser: WordPiece | BytePairs | Characters, len
         shapes, metadata = safetensors_file.shapes(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}).") from None
-    except ValueError as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is not safetensors ({error}). Give the weights of a BERT or a GPT-2.") from None
     embedding = next((shapes[name] for name in _TOKEN_EMBEDDINGS if name in shapes), None)
     places = next((shapes[name] for name in _PLACE_EMBEDDINGS if name in shapes), None)

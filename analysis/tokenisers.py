@@ -49,13 +49,16 @@ class WordPiece:
         """Tokens of `text` alone, without [CLS] and [SEP]."""
         return [piece for word in split_words(text, self._lower_case) for piece in self._pieces_of(word)]
 
-    def encode_pair(self, first: str, second: str | None = None) -> tuple[list[int], list[int]]:
-        """([CLS] first [SEP] second [SEP], segment of each token: 0, then 1 from `second` on)."""
-        tokens = [self._id[CLASSIFY], *self.encode(first), self._id[SEPARATE]]
-        segments = [0] * len(tokens)
-        if second is not None:
-            tokens += [*self.encode(second), self._id[SEPARATE]]
-            segments += [1] * (len(tokens) - len(segments))
+    def encode_pair(self, first: str, second: str | None = None, length: int | None = None) -> tuple[list[int], list[int]]:
+        """([CLS] first [SEP] second [SEP], segment of each token: 0, then 1 from `second` on). With `length`, the ends of
+        the longer text are cut until that many tokens are left, as BERT's own preparation of pairs does."""
+        texts = [self.encode(text) for text in (first, second) if text is not None]
+        while length is not None and sum(map(len, texts)) + len(texts) + 1 > length:
+            max(reversed(texts), key=len).pop()
+        tokens, segments = [self._id[CLASSIFY]], [0]
+        for segment, text in enumerate(texts):
+            tokens += [*text, self._id[SEPARATE]]
+            segments += [segment] * (len(text) + 1)
         return tokens, segments
 
     @functools.lru_cache(maxsize=100_000)

@@ -21,11 +21,15 @@ def architecture_of(tensors: dict[str, np.ndarray]) -> Architecture:
     width, _, patch, _ = tensors["patch_embed.proj.weight"].shape
     patch *= 2 if convolutional else 1
     side = round((tensors["pos_embed"].shape[1] - 1) ** 0.5)
+    if width % 64 != 0:
+        raise ValueError(f"a width of {width} is no multiple of 64, so the heads cannot be guessed")
     depth = 1 + max(int(name.split(".")[1]) for name in tensors if name.startswith("blocks."))
     sizes = {"image_size": side * patch, "patch_size": patch, "in_channels": first.shape[1], "embed_dim": width,
              "num_classes": tensors["head.weight"].shape[0], "depth": depth, "num_heads": width // 64,
              "mlp_ratio": tensors["blocks.0.mlp.fc1.weight"].shape[0] // width,
              "qkv_bias": "blocks.0.attn.qkv.bias" in tensors, "stem_channels": first.shape[0] if convolutional else 0}
+    if family == "lv_vit" and width == 768:  # LV-ViT-L
+        sizes["skip_lam"] = 3.0
     return Architecture(**{**FAMILIES[family], "family": family, **sizes})
 
 

@@ -39,7 +39,7 @@ std::vector<Field> model_fields() {
          "Trained weights under the names that they are published with (docs/models.md). Must be given.",
          contents},
         {in, "num_heads", integer, at<&S::model, &P::num_heads>(), from_to(0, 65536), {}, "attention heads",
-         "0: as the file's metadata says, else width / 64 as in all published models.", result},
+         "0: as the file's metadata says, else width / 64, as published (but for LV-ViT-T: 4).", result},
         {in, "keep_ratio", real, at<&S::model, &P::keep_ratio>(), from_to(0, 1), {}, "fraction of the tokens",
          "Of DynamicViT: the first predictor keeps this fraction of the patches, the second its square, and so "
          "on. 0: as the file's metadata says, else 0.7.", addition},

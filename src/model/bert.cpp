@@ -52,7 +52,7 @@ TransformerParts load_bert(TensorLoader& loader, const LoadOptions& options) {
     TransformerParts parts;
     Architecture& a = parts.architecture;
     WeightList weights(loader, parts);
-    const std::string bert = loader.has("bert.embeddings.word_embeddings.weight") ? "bert." : "";
+    const std::string bert = loader.has_any("bert.") ? "bert." : "";
     const std::string embeddings = bert + "embeddings.", layers = bert + "encoder.layer";
     a.family = "BERT";
     a.vocabulary = loader.extent(embeddings + "word_embeddings.weight", 0, 2);

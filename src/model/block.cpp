@@ -26,7 +26,7 @@ std::pair<ConstMatrixView, ConstMatrixView> KeyValueCache::append(LayerId layer,
                                                                   const ConstMatrixView& values) {
     Layer& held = layers_[layer.value()];
     const auto before = static_cast<Index>(tokens_), after = before + keys.rows();
-    CROSSWEEP_EXPECT(after <= held.keys.rows());
+    if (after > held.keys.rows()) throw InternalError("a text goes on beyond the model's maximum length");
     held.keys.middleRows(before, keys.rows()) = keys;
     held.values.middleRows(before, values.rows()) = values;
     return {linalg::rows_of(std::as_const(held.keys), 0, after),

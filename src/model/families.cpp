@@ -10,12 +10,14 @@ namespace crossweep::model {
 namespace {
 
 struct Family {
-    const char* mark;  ///< how names start that no other family has
+    const char* mark;  ///< how names start that no other family has; the first that fits decides
     TransformerParts (*load)(TensorLoader&, const LoadOptions&);
     const char* remedy;
 };
 
-constexpr std::array<Family, 5> families{{
+constexpr const char* gpt2_remedy = "Give an intact safetensors file of a GPT-2 with its published names.";
+
+constexpr std::array<Family, 7> families{{
     {"patch_embed.", load_image_classifier,
      "Give an intact safetensors file of a ViT or DeiT (timm), LV-ViT (TokenLabeling) or DynamicViT with its "
      "published names."},
@@ -23,8 +25,10 @@ constexpr std::array<Family, 5> families{{
      "Give an intact safetensors file of a BertForSequenceClassification with its published names."},
     {"embeddings.", load_bert,
      "Give an intact safetensors file of a BertForSequenceClassification with its published names."},
-    {"transformer.wte.", load_gpt2, "Give an intact safetensors file of a GPT-2 with its published names."},
-    {"wte.", load_gpt2, "Give an intact safetensors file of a GPT-2 with its published names."},
+    {"transformer.wte.", load_gpt2, gpt2_remedy},
+    {"wte.", load_gpt2, gpt2_remedy},
+    {"transformer.h.", load_gpt2, gpt2_remedy},
+    {"h.", load_gpt2, gpt2_remedy},
 }};
 
 }  // namespace
@@ -35,6 +39,9 @@ TransformerParts load_family(const io::Safetensors& file, const LoadOptions& opt
         if (!loader.has_any(family.mark)) continue;
         TransformerParts parts = family.load(loader, options);
         loader.expect_no_others(parts.architecture.family);
+        if (parts.architecture.task == Task::classification && parts.architecture.classes == 1)
+            loader.problem(
+                "a model with one output tells no classes (give one that was trained to classify)");
         if (options.keep_ratio > 0 && loader.count_layers("score_predictor") == 0)
             loader.problem("model.keep_ratio is given, and this model drops no tokens (leave it out)");
         if (const std::string problems = loader.problems(family.remedy); !problems.empty())

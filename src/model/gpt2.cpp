@@ -2,6 +2,8 @@
 // "Language Models are Unsupervised Multitask Learners", 2019).
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "families.hpp"
 
 namespace crossweep::model {
@@ -42,7 +44,7 @@ TransformerParts load_gpt2(TensorLoader& loader, const LoadOptions& options) {
     TransformerParts parts;
     Architecture& a = parts.architecture;
     WeightList weights(loader, parts);
-    const std::string gpt = loader.has("transformer.wte.weight") ? "transformer." : "";
+    const std::string gpt = loader.has_any("transformer.") ? "transformer." : "";
     a.family = "GPT-2";
     a.task = Task::language_model;
     a.vocabulary = a.classes = loader.extent(gpt + "wte.weight", 0, 2);
@@ -63,12 +65,16 @@ TransformerParts load_gpt2(TensorLoader& loader, const LoadOptions& options) {
     auto embedding = std::make_unique<TextEmbedding>();
     embedding->words = loader.floats(gpt + "wte.weight", word_table);
     embedding->positions = loader.floats(gpt + "wpe.weight", {extent_of(a.tokens), extent_of(a.width)});
+    const auto embedding_words = embedding->words;
     parts.embedding = std::move(embedding);
 
     auto readout = std::make_unique<NextTokenReadout>();
     readout->norm = loader.layer_norm(gpt + "ln_f", a.width);
-    // The table of words is the classifier, unless the file has one of its own.
-    const std::string head = loader.has("lm_head.weight") ? "lm_head.weight" : gpt + "wte.weight";
+    // The table of words is the classifier, stored once more or not, unless the file has another.
+    const auto own = loader.floats_if_any("lm_head.weight", word_table);
+    const bool is_tied = std::ranges::equal(own, embedding_words);
+    if (is_tied) loader.count_once("lm_head.weight");
+    const std::string head = own.empty() || is_tied ? gpt + "wte.weight" : "lm_head.weight";
     readout->head.weight = weights.add({0, Role::head, 0}, head, word_table);
     parts.readout = std::move(readout);
     // Masks that some versions store with each block.

@@ -41,6 +41,8 @@ class ImageClassifier {
   private:
     void read_architecture() {
         const bool is_lv_vit = loader_.has("patch_embed.conv1.weight");
+        // LV-ViT has none; a ViT that lost its own would be broken.
+        has_qkv_bias_ = !is_lv_vit || loader_.has("blocks.0.attn.qkv.bias");
         a_.width = loader_.extent("patch_embed.proj.weight", 0, 4);
         a_.channels =
             loader_.extent(is_lv_vit ? "patch_embed.conv1.weight" : "patch_embed.proj.weight", 1, 4);
@@ -63,7 +65,7 @@ class ImageClassifier {
             std::lround(std::sqrt(static_cast<double>(std::max<std::size_t>(a_.tokens, 1) - 1))));
         a_.image_size = per_side * a_.patch_size;
         if (a_.depth == 0) loader_.problem("there is no tensor \"blocks.0.…\"");
-        if (a_.tokens > 0 && per_side * per_side + 1 != a_.tokens) {
+        if (a_.tokens > 0 && (per_side == 0 || per_side * per_side + 1 != a_.tokens)) {
             loader_.problem(fmt::format(
                 "pos_embed has {} tokens, which is not a square number of patches and a class token",
                 a_.tokens));
@@ -156,10 +158,7 @@ class ImageClassifier {
         block.projection = weight(index, name("attn.proj.weight"), Role::projection, 1, D, D);
         block.mlp_in = weight(index, name("mlp.fc1.weight"), Role::mlp_in, 1, M, D);
         block.mlp_out = weight(index, name("mlp.fc2.weight"), Role::mlp_out, 1, D, M);
-        // LV-ViT has no bias of qkv. A ViT without one would be broken.
-        const auto qkv = a_.residual_scale < 1 || loader_.has("patch_embed.conv1.weight")
-                             ? loader_.floats_if_any(name("attn.qkv.bias"), {extent_of(3 * D)})
-                             : bias("attn.qkv.bias", 3 * D);
+        const auto qkv = has_qkv_bias_ ? bias("attn.qkv.bias", 3 * D) : std::span<const float>();
         for (std::size_t i = 0; i < 3 && !qkv.empty(); ++i) block.qkv_bias[i] = qkv.subspan(i * D, D);
         block.projection_bias = bias("attn.proj.bias", D);
         block.mlp_in_bias = bias("mlp.fc1.bias", M);
@@ -259,7 +258,10 @@ class ImageClassifier {
         };
         readout->norm = loader_.layer_norm("norm", a_.width);
         readout->head = classifier("head", 0, 1);
-        if (loader_.has("aux_head.weight")) {
+        // An LV-ViT without it would answer with half of what it was trained for.
+        const bool is_lv_vit = loader_.has("patch_embed.conv1.weight");
+        const bool needs_it = is_lv_vit && loader_.metadata("architecture").value("aux_head", true);
+        if (needs_it || loader_.has("aux_head.weight")) {
             const std::size_t patches = a_.tokens_in_block(a_.depth) - 1;
             readout->auxiliary = classifier("aux_head", 1, patches);
         }
@@ -281,6 +283,7 @@ class ImageClassifier {
     const LoadOptions& options_;
     TransformerParts parts_;
     Architecture& a_ = parts_.architecture;
+    bool has_qkv_bias_ = true;
     WeightList weights_;
 };
 

@@ -35,6 +35,8 @@ class TensorLoader {
     /// A norm's tensors PREFIX.weight and PREFIX.bias, or, as early BERTs have them, PREFIX.gamma and .beta.
     LayerNorm layer_norm(const std::string& prefix, std::size_t width);
 
+    /// A tensor that repeats another: no parameters of its own.
+    void count_once(const std::string& name) { handed_out_.erase(name); }
     /// A tensor that the family has but that no product uses.
     void ignore(const std::string& name) { asked_for_.insert(name); }
     void ignore_if(const std::function<bool(const std::string& name)>& unused);

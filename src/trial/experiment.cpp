@@ -34,6 +34,10 @@ void expect_causal(const PointParams& point) {
         refuse("the largest value of all tokens", "crossbar.written_scale = \"token\"");
     if (point.transform.centre_keys == transform::CentreKeys::yes)
         refuse("the mean of all keys", "transforms.NAME.centre_keys = \"no\"");
+    if (point.transform.clip_block != transform::ClipBlock::tensor)
+        refuse("the largest value of a block of tokens", "transforms.NAME.clip_block = \"tensor\"");
+    if (point.crossbar.wire_resistance_ohm > 0)
+        refuse("the current of all tokens in a line", "crossbar.wire_resistance_ohm = 0");
     if (point.transform.percentile < 100)
         refuse("a percentile of all values", "transforms.NAME.percentile = 100");
 }

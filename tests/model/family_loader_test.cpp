@@ -82,6 +82,16 @@ TEST(FamilyLoader, missing_tensor_is_named_once) {
     }
 }
 
+TEST(FamilyLoader, missing_table_of_words_is_named_once) {
+    for (const auto& [family, name] :
+         {std::pair("bert", "bert.embeddings.word_embeddings.weight"), std::pair("gpt2", "wte.weight")}) {
+        const std::string error =
+            error_after(family, [&](SafetensorsText& file) { file.tensors.erase(name); });
+        EXPECT_THAT(error, testing::StartsWith("tensor \"" + std::string(name) + "\" is missing\n"));
+        EXPECT_EQ(std::ranges::count(error, '\n'), 1) << error;
+    }
+}
+
 TEST(FamilyLoader, missing_convolution_is_the_only_tensor_named) {
     const auto without = [](SafetensorsText& file) { file.tensors.erase("patch_embed.conv2.weight"); };
     EXPECT_EQ(error_after("lv_vit", without),
@@ -114,6 +124,34 @@ TEST(FamilyLoader, tensor_too_many_is_named_once) {
                   "tensor \"strange.weight\" has no place in a " + std::string(known.in_words) + "\n" +
                       known.remedy);
     }
+}
+
+TEST(FamilyLoader, model_with_one_output_is_refused) {
+    const std::string error = error_after("bert", [](SafetensorsText& file) {
+        Tensor& head = file.tensors.at("classifier.weight");
+        head.values.resize(static_cast<std::size_t>(head.shape[1]));
+        head.shape[0] = 1;
+        file.tensors.at("classifier.bias") = {{1}, {0.0F}};
+    });
+    EXPECT_THAT(error, testing::StartsWith("a model with one output tells no classes"));
+}
+
+TEST(FamilyLoader, lv_vit_without_its_auxiliary_head_is_refused) {
+    const std::string error = error_after("lv_vit", [](SafetensorsText& file) {
+        file.tensors.erase("aux_head.weight");
+        file.tensors.erase("aux_head.bias");
+    });
+    EXPECT_THAT(error, testing::HasSubstr("tensor \"aux_head.weight\" is missing\n"));
+}
+
+TEST(FamilyLoader, table_of_words_stored_twice_counts_once) {
+    const auto parameters = [](const io::Safetensors& file) { return Transformer(file).parameters(); };
+    const io::Safetensors tied(stored_model("gpt2"));
+    SafetensorsText text(tied);
+    text.tensors["lm_head.weight"] = text.tensors.at("wte.weight");
+    const io::TemporaryFolder folder;
+    text.save(folder / "twice.safetensors");
+    EXPECT_EQ(parameters(io::Safetensors(folder / "twice.safetensors")), parameters(tied));
 }
 
 TEST(FamilyLoader, unknown_family_is_told_in_one_sentence) {

@@ -154,6 +154,12 @@ INSTANTIATE_TEST_SUITE_P(
         NotCausal{"centre_keys",
                   [](PointParams& point) { point.transform.centre_keys = transform::CentreKeys::yes; },
                   "the mean of all keys is known. Set transforms.NAME.centre_keys = \"no\"."},
+        NotCausal{"clip_block",
+                  [](PointParams& point) { point.transform.clip_block = transform::ClipBlock::column; },
+                  "the largest value of a block of tokens is known. Set transforms.NAME.clip_block = "
+                  "\"tensor\"."},
+        NotCausal{"wire_resistance", [](PointParams& point) { point.crossbar.wire_resistance_ohm = 200; },
+                  "the current of all tokens in a line is known. Set crossbar.wire_resistance_ohm = 0."},
         NotCausal{"percentile", [](PointParams& point) { point.transform.percentile = 99; },
                   "a percentile of all values is known. Set transforms.NAME.percentile = 100."}),
     [](const auto& misfit) { return std::string(misfit.param.name); });

@@ -96,7 +96,8 @@ class Transformer {
                  const AttentionObserver& observe, const LogitsSink& sink) const;
 
     /// Logits [tokens, vocabulary] of further tokens of a text whose earlier ones are in `cache`; valid until
-    /// `work` is used again. The same as `forward` gives of all tokens, row by row. Of causal models only.
+    /// `work` is used again. What `forward` gives of all tokens, row by row, but for the rounding of fresh
+    /// read noise (docs/models.md). Of causal models only; throws InternalError beyond the maximum length.
     linalg::MatrixView decode(const Input& further, KeyValueCache& cache, linalg::MatmulEngine& engine,
                               Activations& work) const;
 
