@@ -85,7 +85,7 @@ TransformerParts load_bert(TensorLoader& loader, const LoadOptions& options) {
 
     auto readout = std::make_unique<PooledReadout>();
     const auto classifier = [&](const std::string& name, std::size_t number, std::size_t outputs) {
-        return Classifier{
+        return Linear{
             weights.add({number, Role::head, 1}, name + ".weight", {extent_of(outputs), extent_of(a.width)}),
             loader.floats(name + ".bias", {extent_of(outputs)})};
     };

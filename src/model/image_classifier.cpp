@@ -235,9 +235,9 @@ class ImageClassifier {
             const auto linear = [&](const char* rest, std::size_t number, std::size_t outputs,
                                     std::size_t inputs) {
                 const std::string weight = name(rest) + ".weight";
-                return TokenPredictor::Linear{weights_.add({4 * stage + number, Role::selector, seen}, weight,
-                                                           {extent_of(outputs), extent_of(inputs)}),
-                                              loader_.floats(name(rest) + ".bias", {extent_of(outputs)})};
+                return Linear{weights_.add({4 * stage + number, Role::selector, seen}, weight,
+                                           {extent_of(outputs), extent_of(inputs)}),
+                              loader_.floats(name(rest) + ".bias", {extent_of(outputs)})};
             };
             const std::size_t D = a_.width;
             parts_.predictors.push_back(
@@ -252,9 +252,9 @@ class ImageClassifier {
     std::unique_ptr<ClassTokenReadout> readout() {
         auto readout = std::make_unique<ClassTokenReadout>();
         const auto classifier = [&](const std::string& name, std::size_t number, std::size_t rows) {
-            return Classifier{weights_.add({number, Role::head, rows}, name + ".weight",
-                                           {extent_of(a_.classes), extent_of(a_.width)}),
-                              loader_.floats(name + ".bias", {extent_of(a_.classes)})};
+            return Linear{weights_.add({number, Role::head, rows}, name + ".weight",
+                                       {extent_of(a_.classes), extent_of(a_.width)}),
+                          loader_.floats(name + ".bias", {extent_of(a_.classes)})};
         };
         readout->norm = loader_.layer_norm("norm", a_.width);
         readout->head = classifier("head", 0, 1);

@@ -18,8 +18,7 @@ MatrixView normalise(const Pass& pass, const LayerNorm& norm, const ConstMatrixV
     return normalised;
 }
 
-MatrixView classify(const Pass& pass, const Classifier& head, const ConstMatrixView& x,
-                    linalg::Scratch& memory) {
+MatrixView classify(const Pass& pass, const Linear& head, const ConstMatrixView& x, linalg::Scratch& memory) {
     const MatrixView logits = memory.shaped(x.rows(), static_cast<Index>(pass.architecture.classes));
     pass.engine.multiply(head.weight, x, logits);
     linalg::add_bias(logits, head.bias);

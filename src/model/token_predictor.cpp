@@ -18,7 +18,7 @@ namespace {
 constexpr float norm_epsilon = 1e-5F;  // of PyTorch's LayerNorm, which DynamicViT's predictor leaves as it is
 
 /// y [tokens, outputs] of one layer.
-void multiply(const Pass& pass, const TokenPredictor::Linear& layer, const MatrixView& x, MatrixView y) {
+void multiply(const Pass& pass, const Linear& layer, const MatrixView& x, MatrixView y) {
     pass.engine.multiply(layer.weight, const_view(x), y);
 }
 

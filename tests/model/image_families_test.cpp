@@ -85,8 +85,9 @@ TEST(LvVit, every_tensor_matters) {
     }
 }
 
-TEST(LvVit, without_metadata_is_as_tokenlabeling_has_it) {
-    const StoredFamily stored("lv_vit");
+/// What tensors alone say must be what the metadata says too.
+void expect_no_need_of_metadata(const std::string& family) {
+    const StoredFamily stored(family);
     const io::TemporaryFolder folder;
     SafetensorsText text(stored.file());
     text.metadata.clear();
@@ -94,6 +95,10 @@ TEST(LvVit, without_metadata_is_as_tokenlabeling_has_it) {
     const io::Safetensors file(folder / "published.safetensors");
     EXPECT_EQ(digital_logits(Transformer(file, {3, 0}), stored.inputs()),
               digital_logits(stored.model(), stored.inputs()));
+}
+
+TEST(LvVit, without_metadata_is_as_tokenlabeling_has_it) {
+    expect_no_need_of_metadata("lv_vit");
 }
 
 TEST(DynamicVit, keeps_as_many_tokens_as_the_ratios_say) {
@@ -130,14 +135,7 @@ TEST(DynamicVit, ratio_of_the_study_replaces_the_files) {
 }
 
 TEST(DynamicVit, without_metadata_is_as_published) {
-    const StoredFamily stored("sparse_vit");
-    const io::TemporaryFolder folder;
-    SafetensorsText text(stored.file());
-    text.metadata.clear();
-    text.save(folder / "published.safetensors");
-    const io::Safetensors file(folder / "published.safetensors");
-    EXPECT_EQ(digital_logits(Transformer(file, {3, 0}), stored.inputs()),
-              digital_logits(stored.model(), stored.inputs()));
+    expect_no_need_of_metadata("sparse_vit");
 }
 
 /// The stored model with a first predictor whose last layer does not look at its inputs.

@@ -39,6 +39,12 @@ struct Pass {
     Activations& work;
 };
 
+/// A layer of perceptrons: a stationary weight by its number, and its bias, if it has one.
+struct Linear {
+    std::size_t weight = 0;
+    std::span<const float> bias;  ///< [outputs]
+};
+
 struct LayerNorm {
     std::span<const float> weight, bias;  ///< [width]
 };

@@ -15,25 +15,19 @@ class Readout {
     virtual linalg::MatrixView read(const Pass& pass, const linalg::Matrix& residual) const = 0;
 };
 
-/// A stationary weight and its bias, if it has one.
-struct Classifier {
-    std::size_t weight = 0;
-    std::span<const float> bias;
-};
-
 /// The class token, normalised, through the classifier; LV-ViT adds half of the largest logits that any patch
 /// token gets from a classifier of its own (arXiv 2104.10858, section 3.2).
 struct ClassTokenReadout final : Readout {
     LayerNorm norm;
-    Classifier head;
-    std::optional<Classifier> auxiliary;
+    Linear head;
+    std::optional<Linear> auxiliary;
 
     linalg::MatrixView read(const Pass& pass, const linalg::Matrix& residual) const override;
 };
 
 /// The first token through BERT's pooler, tanh(W x + b), then the classifier.
 struct PooledReadout final : Readout {
-    Classifier pooler, head;
+    Linear pooler, head;
 
     linalg::MatrixView read(const Pass& pass, const linalg::Matrix& residual) const override;
 };
@@ -41,7 +35,7 @@ struct PooledReadout final : Readout {
 /// Every token, normalised, against the whole vocabulary (GPT-2).
 struct NextTokenReadout final : Readout {
     LayerNorm norm;
-    Classifier head;
+    Linear head;
 
     linalg::MatrixView read(const Pass& pass, const linalg::Matrix& residual) const override;
 };

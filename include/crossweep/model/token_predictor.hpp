@@ -9,11 +9,6 @@ namespace crossweep::model {
 
 /// A small network that scores every patch token; the best go on.
 struct TokenPredictor {
-    struct Linear {
-        std::size_t weight = 0;  ///< its number among the stationary weights
-        std::span<const float> bias;
-    };
-
     TokenCut cut;
     LayerNorm norm;
     Linear local;                 ///< D -> D
