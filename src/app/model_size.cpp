@@ -12,10 +12,10 @@ using linalg::Role;
 
 namespace {
 
-constexpr std::array roles_in_order{Role::embedding,    Role::query,          Role::key,        Role::value,
-                                    Role::written_keys, Role::written_values, Role::projection, Role::mlp_in,
-                                    Role::mlp_out,      Role::selector,       Role::head};
-static_assert(roles_in_order.size() == linalg::role_count);
+constexpr std::array matrices_in_order{
+    Role::embedding,  Role::query,  Role::key,     Role::value,    Role::written_keys, Role::written_values,
+    Role::projection, Role::mlp_in, Role::mlp_out, Role::selector, Role::head};
+static_assert(matrices_in_order.size() == linalg::role_count - 3);  // but for the functions
 
 bool stands_in_block(Role role) {
     return role != Role::embedding && role != Role::head && role != Role::selector;
@@ -54,7 +54,7 @@ ModelSize size_of(const model::Transformer& network, const crossbar::ArrayCounte
         size.blocks.push_back({.tokens = a.tokens_in_block(block)});
     const Adder add{size};
     const auto width = static_cast<Index>(a.width), head_width = static_cast<Index>(a.head_width());
-    for (const Role role : roles_in_order) {
+    for (const Role role : matrices_in_order) {
         const bool is_digital =
             config::default_fidelity_of[static_cast<std::size_t>(role)] == config::OperandFidelity::digital;
         OperandSize operand{role, is_digital, {}, network.multiply_accumulates(role), 0};

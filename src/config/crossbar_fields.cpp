@@ -36,11 +36,12 @@ constexpr Access at_fidelity{[](const Settings& settings, const std::string&) ->
 // clang-format off
 std::vector<Field> mapping_fields() {
     return {
-        {in, "fidelity", choice, at_fidelity, {}, {"behavioural", "sliced", "circuit"},
+        {in, "fidelity", choice, at_fidelity, {}, {"behavioural", "sliced", "circuit", "large_small"},
          "how a product is computed",
          "`behavioural`: one composite cell per weight, ideal converters. `sliced`: slices of a few bits, every "
          "cell with its noise, inputs bit by bit, ideal ADC. `circuit`: besides, one analog sum and one "
-         "conversion per array, column, slice and cycle. Of operands that [fidelity_of] does not name.",
+         "conversion per array, column, slice and cycle. `large_small`: integers throughout, a few rows of an array "
+         "at once, functions of rows too (docs/fidelity.md). Of operands that [fidelity_of] does not name.",
          selection},
         {in, "weight_levels", integer, at<&S::crossbar, &P::weight_levels>(), or_zero(from_to(2, 65536)), {},
          "conductance levels per magnitude",
@@ -117,16 +118,20 @@ std::vector<Field> circuit_fields() {
 template <linalg::Role role>
 Field fidelity_of_field(const OperandKey& operand) {
     const bool in_block = default_fidelity_of[static_cast<std::size_t>(role)] == OperandFidelity::rest;
-    return {"fidelity_of",
-            operand.key,
-            choice,
-            at_operand<&Settings::fidelity_of, role>(),
-            {},
-            {std::string(rest_word), "digital", "behavioural", "sliced", "circuit"},
-            operand.quantity,
-            in_block ? "How their product is computed; `rest`: as crossbar.fidelity says, `digital`: exactly."
-                     : "The same. Assumption: digital.",
-            selection};
+    return {
+        "fidelity_of",
+        operand.key,
+        choice,
+        at_operand<&Settings::fidelity_of, role>(),
+        {},
+        {std::string(rest_word), "digital", "behavioural", "sliced", "circuit", "large_small"},
+        operand.quantity,
+        linalg::is_function(role)
+            ? "On computation crossbars at `large_small`, digital at all other levels."
+            : (in_block
+                   ? "How their product is computed; `rest`: as crossbar.fidelity says, `digital`: exactly."
+                   : "The same. Assumption: digital."),
+        selection};
 }
 
 template <std::size_t... index>

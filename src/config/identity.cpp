@@ -60,7 +60,8 @@ void add_operands(const Settings& settings, Entries& entries) {
     for (const auto& key : operand_keys) {
         const auto& operand = operands[static_cast<std::size_t>(key.role)];
         // Newer than records that are to stay valid: named only where it says something.
-        if (key.role == linalg::Role::selector && operand.device == nullptr) continue;
+        const bool is_newer = key.role == linalg::Role::selector || linalg::is_function(key.role);
+        if (is_newer && operand.device == nullptr) continue;
         auto& entry =
             of_operands.emplace_back(fmt::format("operand {}", key.key), fidelity_word(operand.fidelity));
         if (operand.device == nullptr) continue;

@@ -17,8 +17,18 @@ crossbar::Fidelity resolve(OperandFidelity fidelity, crossbar::Fidelity rest) {
             return crossbar::Fidelity::sliced;
         case OperandFidelity::circuit:
             return crossbar::Fidelity::circuit;
+        case OperandFidelity::large_small:
+            return crossbar::Fidelity::large_small;
     }
     return rest;
+}
+
+/// Functions of rows have no crossbars but at large_small.
+crossbar::Fidelity fidelity_of(linalg::Role role, const Settings& settings) {
+    using crossbar::Fidelity;
+    const Fidelity fidelity =
+        resolve(settings.fidelity_of[static_cast<std::size_t>(role)], settings.fidelity);
+    return linalg::is_function(role) && fidelity != Fidelity::large_small ? Fidelity::digital : fidelity;
 }
 
 }  // namespace
@@ -37,6 +47,8 @@ std::string_view fidelity_word(crossbar::Fidelity fidelity) {
             return "sliced";
         case crossbar::Fidelity::circuit:
             return "circuit";
+        case crossbar::Fidelity::large_small:
+            return "large_small";
     }
     return "";
 }
@@ -49,7 +61,7 @@ PerOperand<OperandInForce> operands_in_force(const Settings& settings) {
     PerOperand<OperandInForce> operands;
     for (std::size_t role = 0; role < operands.size(); ++role) {
         auto& operand = operands[role];
-        operand.fidelity = resolve(settings.fidelity_of[role], settings.fidelity);
+        operand.fidelity = fidelity_of(static_cast<linalg::Role>(role), settings);
         if (operand.fidelity == crossbar::Fidelity::digital) continue;
         const auto& own = settings.device_of[role];
         operand.device_name = own == rest_word ? &settings.rest_device : &own;

@@ -28,6 +28,9 @@ inline constexpr std::array<OperandKey, linalg::role_count> operand_keys{{
     {linalg::Role::embedding, "embedding", "weights of the embedding"},
     {linalg::Role::head, "head", "weights of the classifier"},
     {linalg::Role::selector, "selector", "weights of the predictors that drop tokens"},
+    {linalg::Role::softmax, "softmax", "softmax of the scores"},
+    {linalg::Role::layer_norm, "layer_norm", "normalisation of the tokens"},
+    {linalg::Role::gelu, "gelu", "activation between fc1 and fc2"},
 }};
 
 /// The device that is the table [device].
@@ -42,7 +45,7 @@ struct OperandInForce {
     const device::DeviceParams* device = nullptr;
 };
 
-/// As a study writes it: digital, behavioural, sliced, circuit.
+/// As a study writes it: digital, behavioural and so on.
 std::string_view fidelity_word(crossbar::Fidelity fidelity);
 
 /// [linalg::Role]; points into `settings`.

@@ -15,6 +15,22 @@ ConstMatrixView part_of(const StationaryWeight& weight, std::size_t part) {
             outputs, weight.matrix.cols(), Eigen::OuterStride<>(weight.matrix.outerStride())};
 }
 
+void MatmulEngine::softmax(LayerId, MatrixView x, float scale, std::optional<Eigen::Index> first) {
+    if (first) {
+        causal_softmax(x, scale, *first);
+    } else {
+        linalg::softmax(x, scale);
+    }
+}
+
+void MatmulEngine::layer_norm(LayerId, const ConstMatrixView& x, const Norm& norm, MatrixView y) {
+    linalg::layer_norm(x, norm.weight, norm.bias, norm.epsilon, y);
+}
+
+void MatmulEngine::add_bias_gelu(LayerId, MatrixView x, std::span<const float> bias, Gelu form) {
+    linalg::add_bias_gelu(x, bias, form);
+}
+
 DigitalEngine::DigitalEngine(std::span<const StationaryWeight> weights)
     : weights_(weights), packed_(weights.size()) {
     for (std::size_t i = 0; i < weights.size(); ++i) {

@@ -41,8 +41,7 @@ void Block::run(const Pass& pass, Matrix& residual, KeyValueCache* cache, const 
 ConstMatrixView Block::branch_input(const Pass& pass, const LayerNorm& norm, const Matrix& residual) const {
     if (pass.architecture.norm == NormPlace::after) return const_view(residual);
     const MatrixView normalised = pass.work.normalised.shaped(residual.rows(), residual.cols());
-    linalg::layer_norm(const_view(residual), norm.weight, norm.bias, pass.architecture.layer_norm_epsilon,
-                       normalised);
+    pass.normalise(layer, norm, const_view(residual), normalised);
     return const_view(normalised);
 }
 
@@ -52,7 +51,7 @@ void Block::add_branch(const Pass& pass, std::span<const float> bias, const Laye
     linalg::add_to_residual(const_view(branch), bias, a.residual_scale, view(residual));
     if (a.norm == NormPlace::before) return;
     branch = residual;
-    linalg::layer_norm(const_view(branch), norm.weight, norm.bias, a.layer_norm_epsilon, view(residual));
+    pass.normalise(layer, norm, const_view(branch), view(residual));
 }
 
 void Block::attend(const Pass& pass, Matrix& residual, KeyValueCache* cache, const SeeAttention& see) const {
@@ -75,11 +74,7 @@ void Block::attend(const Pass& pass, Matrix& residual, KeyValueCache* cache, con
     for (std::size_t head = 0; head < a.heads; ++head) {
         const Index first = static_cast<Index>(head) * head_width;
         pass.engine.read_keys(head, const_view(columns_of(queries, first, head_width)), scores);
-        if (a.causal) {
-            linalg::causal_softmax(scores, scale, seen - tokens);
-        } else {
-            linalg::softmax(scores, scale);
-        }
+        pass.engine.softmax(layer, scores, scale, a.causal ? std::optional(seen - tokens) : std::nullopt);
         pass.engine.read_values(head, const_view(scores), columns_of(attention, first, head_width));
     }
     if (see) see(const_view(attention));
@@ -92,7 +87,7 @@ void Block::feed_forward(const Pass& pass, Matrix& residual) const {
     const auto mlp_width = static_cast<Index>(pass.architecture.mlp_width);
     const MatrixView hidden = pass.work.hidden.shaped(residual.rows(), mlp_width);
     pass.engine.multiply(mlp_in, branch_input(pass, mlp_norm, residual), hidden);
-    linalg::add_bias_gelu(hidden, mlp_in_bias, pass.architecture.gelu);
+    pass.engine.add_bias_gelu(layer, hidden, mlp_in_bias, pass.architecture.gelu);
     const MatrixView projected = pass.work.projected.shaped(residual.rows(), residual.cols());
     pass.engine.multiply(mlp_out, const_view(hidden), projected);
     add_branch(pass, mlp_out_bias, mlp_norm, projected, residual);

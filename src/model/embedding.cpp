@@ -94,10 +94,7 @@ void TextEmbedding::embed(const Pass& pass, const Input& input, linalg::Matrix& 
         y = row_of_table(words, token.id) + row_of_table(positions, token.position);
         if (!segments.empty()) y += row_of_table(segments, token.segment);
     }
-    if (norm) {
-        linalg::layer_norm(const_view(sum), norm->weight, norm->bias, a.layer_norm_epsilon,
-                           linalg::view(residual));
-    }
+    if (norm) pass.normalise(pass.outside_blocks(), *norm, const_view(sum), linalg::view(residual));
 }
 
 }  // namespace crossweep::model

@@ -14,7 +14,7 @@ namespace {
 
 MatrixView normalise(const Pass& pass, const LayerNorm& norm, const ConstMatrixView& x) {
     const MatrixView normalised = pass.work.normalised.shaped(x.rows(), x.cols());
-    linalg::layer_norm(x, norm.weight, norm.bias, pass.architecture.layer_norm_epsilon, normalised);
+    pass.normalise(pass.outside_blocks(), norm, x, normalised);
     return normalised;
 }
 

@@ -25,21 +25,24 @@ void multiply(const Pass& pass, const Linear& layer, const MatrixView& x, Matrix
 /// How much every patch token is wanted, in log odds: the log softmax of the paper orders them the same way.
 std::vector<float> scores_of(const TokenPredictor& predictor, const Pass& pass, Matrix& residual) {
     const Index patches = residual.rows() - 1, width = residual.cols();
+    const auto activate = [&](MatrixView x, std::span<const float> bias) {
+        pass.engine.add_bias_gelu(pass.outside_blocks(), x, bias, linalg::Gelu::erf);
+    };
     const MatrixView normalised = pass.work.normalised.shaped(patches, width);
-    linalg::layer_norm(const_view(linalg::rows_of(residual, 1, patches)), predictor.norm.weight,
-                       predictor.norm.bias, norm_epsilon, normalised);
+    pass.engine.layer_norm(pass.outside_blocks(), const_view(linalg::rows_of(residual, 1, patches)),
+                           {predictor.norm.weight, predictor.norm.bias, norm_epsilon}, normalised);
     MatrixView features = pass.work.hidden.shaped(patches, width);
     multiply(pass, predictor.local, normalised, features);
-    linalg::add_bias_gelu(features, predictor.local.bias, linalg::Gelu::erf);
+    activate(features, predictor.local.bias);
     // Half of the channels tell about the token itself, half about all that are left.
     features.rightCols(width / 2).rowwise() = features.rightCols(width / 2).colwise().mean().eval();
 
     const MatrixView half = pass.work.projected.shaped(patches, width / 2);
     multiply(pass, predictor.score[0], features, half);
-    linalg::add_bias_gelu(half, predictor.score[0].bias, linalg::Gelu::erf);
+    activate(half, predictor.score[0].bias);
     const MatrixView quarter = pass.work.attention.shaped(patches, width / 4);
     multiply(pass, predictor.score[1], half, quarter);
-    linalg::add_bias_gelu(quarter, predictor.score[1].bias, linalg::Gelu::erf);
+    activate(quarter, predictor.score[1].bias);
     const MatrixView logits = pass.work.scores.shaped(patches, 2);
     multiply(pass, predictor.score[2], quarter, logits);
     linalg::add_bias(logits, predictor.score[2].bias);

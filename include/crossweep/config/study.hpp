@@ -37,7 +37,7 @@ template <class T>
 using PerOperand = std::array<T, linalg::role_count>;
 
 /// What fidelity_of says of one operand: as crossbar.fidelity, or a crossbar::Fidelity of its own.
-enum class OperandFidelity { rest, digital, behavioural, sliced, circuit };
+enum class OperandFidelity { rest, digital, behavioural, sliced, circuit, large_small };
 
 /// assumption: embedding, head and the predictors of DynamicViT are digital (ClipFormer does not say).
 inline constexpr PerOperand<OperandFidelity> default_fidelity_of = [] {

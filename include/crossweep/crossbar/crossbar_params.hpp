@@ -16,6 +16,7 @@ enum class Fidelity {
     behavioural,  ///< one composite cell per weight, ideal converters
     sliced,   ///< weights in slices of a few bits, every cell with its noise, inputs bit by bit, ideal ADC
     circuit,  ///< besides: one analog sum and one conversion per array, column, slice and cycle
+    large_small,  ///< integers throughout: a few rows of an array at once, so that sums convert exactly
 };
 
 /// Over which part of a matrix one largest magnitude W_max maps to G_max.

@@ -3,10 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "crossweep/core/strong_id.hpp"
+#include "crossweep/linalg/elementwise.hpp"
 #include "crossweep/linalg/gemm.hpp"
 #include "crossweep/linalg/matrix.hpp"
 
@@ -26,11 +28,19 @@ enum class Role : std::uint8_t {
     written_keys = 8,    ///< K, written for every input
     written_values = 9,  ///< V, written for every input
     selector = 10,       ///< the predictor that decides which tokens are kept
+    softmax = 11,        ///< this and the following are no matrices but functions of rows
+    layer_norm = 12,
+    gelu = 13,
 };
-inline constexpr std::size_t role_count = 11;
+inline constexpr std::size_t role_count = 14;
 
 constexpr bool is_written(Role role) {
     return role == Role::written_keys || role == Role::written_values;
+}
+
+/// Whether it is an operation that is no product with an operand.
+constexpr bool is_function(Role role) {
+    return role == Role::softmax || role == Role::layer_norm || role == Role::gelu;
 }
 
 /// A weight matrix that stays where it is for every input.
@@ -41,6 +51,12 @@ struct StationaryWeight {
     std::size_t head_width;  ///< E, for scales per head
     ConstMatrixView matrix;  ///< [outputs of all parts, inputs]
     Eigen::Index rows = 0;   ///< of every x that it multiplies, for packed copies; 0 if they differ
+};
+
+/// Scale, shift and epsilon of a layer norm.
+struct Norm {
+    std::span<const float> weight, bias;  ///< [width]
+    float epsilon;
 };
 
 /// Role of part `part` of a stationary weight, and the part itself [outputs, inputs].
@@ -75,6 +91,16 @@ class MatmulEngine {
 
     /// context [S, E] = probabilities [S, T] times the values of `head`.
     virtual void read_values(std::size_t head, const ConstMatrixView& probabilities, MatrixView context) = 0;
+
+    /// x = softmax(scale x), row by row; with `first` row i sees columns 0 ... first + i alone, the others
+    /// become 0. This and the functions that follow are computed in fp32 unless an engine does otherwise.
+    virtual void softmax(LayerId layer, MatrixView x, float scale, std::optional<Eigen::Index> first);
+
+    /// y = (x - mean) / sqrt(variance + epsilon) * weight + bias, row by row. y is not x.
+    virtual void layer_norm(LayerId layer, const ConstMatrixView& x, const Norm& norm, MatrixView y);
+
+    /// x = gelu(x + bias); bias [columns].
+    virtual void add_bias_gelu(LayerId layer, MatrixView x, std::span<const float> bias, Gelu form);
 };
 
 /// Exact fp32 products: the reference that everything noisy is compared with. Parts of a stacked weight are

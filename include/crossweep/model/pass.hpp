@@ -32,13 +32,6 @@ struct Activations {
     linalg::Scratch patches, convolved, normalised, qkv, scores, attention, projected, hidden, logits;
 };
 
-/// One way through a model.
-struct Pass {
-    const Architecture& architecture;
-    linalg::MatmulEngine& engine;
-    Activations& work;
-};
-
 /// A layer of perceptrons: a stationary weight by its number, and its bias, if it has one.
 struct Linear {
     std::size_t weight = 0;
@@ -47,6 +40,21 @@ struct Linear {
 
 struct LayerNorm {
     std::span<const float> weight, bias;  ///< [width]
+};
+
+/// One way through a model.
+struct Pass {
+    const Architecture& architecture;
+    linalg::MatmulEngine& engine;
+    Activations& work;
+
+    /// What stands before and behind the blocks counts as the layer behind the last block.
+    LayerId outside_blocks() const { return LayerId(static_cast<std::uint32_t>(architecture.depth)); }
+    /// y = `norm` of x, row by row. y is not x.
+    void normalise(LayerId layer, const LayerNorm& norm, const linalg::ConstMatrixView& x,
+                   linalg::MatrixView y) const {
+        engine.layer_norm(layer, x, {norm.weight, norm.bias, architecture.layer_norm_epsilon}, y);
+    }
 };
 
 }  // namespace crossweep::model
