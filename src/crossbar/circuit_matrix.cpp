@@ -67,6 +67,17 @@ struct CircuitMultiplier::Array {
         crossbar::multiply(matrix.grid.orientation, block(digits, first, y.rows(), first_digit, input_count),
                            cell, y);
     }
+    /// Count what was done to read one plane with `tokens` tokens.
+    void count_reads(std::uint64_t tokens) const {
+        if (readers.activity == nullptr) return;
+        const std::uint64_t reads = tokens * inputs.cycles().size();
+        const auto rows = static_cast<std::uint64_t>(input_count);
+        const auto columns = static_cast<std::uint64_t>(output_count);
+        readers.activity->array_reads += reads;
+        readers.activity->row_drives += reads * rows;
+        readers.activity->conversions += reads * columns;
+        readers.activity->interconnect_B += tokens * (rows * readers.input_B + columns * sum_B);
+    }
     /// Convert the sums of one token and add them to `sum`.
     void convert(const Plane& plane, std::span<const float> sums, std::span<double> sum) const {
         if (readers.histogram != nullptr) readers.histogram->add(plane.slice, sums);
@@ -158,6 +169,7 @@ void CircuitMultiplier::multiply(const CircuitMatrix& matrix, const Cells& cells
             Sums sum = zeros(array_sum_, y.rows(), array.output_count);
             for (const Plane& plane : cells.layout().planes) {
                 counts ? count_plane(array, plane, number, sum) : read_plane(array, plane, number, sum);
+                array.count_reads(static_cast<std::uint64_t>(y.rows()));
                 ++number;
             }
             if (shift != 0) {

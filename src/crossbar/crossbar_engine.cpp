@@ -27,7 +27,12 @@ std::uint32_t row_of_head(std::size_t head, std::size_t tokens) {
 CrossbarEngine::CrossbarEngine(std::span<const linalg::StationaryWeight> weights,
                                std::span<const ProgrammedWeight> programmed, const EngineParams& params,
                                StreamKey key)
-    : weights_(weights), programmed_(programmed), params_(params), key_(key), inputs_(params.crossbar) {
+    : counter_(params.crossbar, params.transform, params.operands),
+      weights_(weights),
+      programmed_(programmed),
+      params_(params),
+      key_(key),
+      inputs_(params.crossbar) {
     for (std::size_t i = 0; i < linalg::role_count; ++i) {
         const Role role = static_cast<Role>(i);
         if (is_digital(role)) continue;
@@ -66,7 +71,11 @@ void CrossbarEngine::multiply(std::size_t weight, const ConstMatrixView& x, Matr
     for (std::size_t part = 0; part < stationary.parts; ++part) {
         const Role role = role_of_part(stationary, part);
         MatrixView product = linalg::rows_of(y, static_cast<Index>(part) * x.rows(), x.rows());
+        const ProductShape shape{role, x.rows(), y.cols(), x.cols(),
+                                 static_cast<Index>(stationary.head_width)};
+        Activity& activity = activity_of(stationary.layer, role);
         if (is_digital(role)) {
+            activity += counter_.of_product(shape);
             linalg::multiply_transposed(x, part_of(stationary, part), product);
             continue;
         }
@@ -76,8 +85,11 @@ void CrossbarEngine::multiply(std::size_t weight, const ConstMatrixView& x, Matr
         const StoredMatrix& stored = programmed_[weight][part];
         if (const auto* circuit = std::get_if<CircuitMatrix>(&stored)) {
             multiply_circuit(role, *circuit, *adc_[weight][part], {0, x.cols(), 0, y.cols()}, reads, product);
+            activity += counter_.around_arrays(shape);
+            activity.read_steps += counter_.read_steps(role, static_cast<std::uint64_t>(x.rows()));
         } else {
             multiply_linear(role, std::get<LinearMatrix>(stored), 0, reads, product);
+            activity += counter_.of_product(shape);
         }
     }
 }
@@ -91,8 +103,14 @@ void CrossbarEngine::write(LayerId layer, std::size_t heads, const ConstMatrixVi
 
 void CrossbarEngine::store_written(std::size_t heads, const ConstMatrixView& values, Written& written) {
     new (&written.exact) ConstMatrixView(values);
-    if (is_digital(written.role)) return;
     const Index head_width = values.cols() / static_cast<Index>(heads);
+    const std::uint64_t rewrites = is_digital(written.role) ? 0 : cells(written.role).rewrites();
+    if (!is_digital(written.role)) store_on_cells(head_width, values, written);
+    count_writing(written, head_width,
+                  is_digital(written.role) ? 0 : cells(written.role).rewrites() - rewrites);
+}
+
+void CrossbarEngine::store_on_cells(Index head_width, const ConstMatrixView& values, Written& written) {
     const OperandParams& params = operand(written.role);
     const bool by_token =
         written.role == Role::written_values && params_.crossbar.written_scale == ScaleBlock::token;
@@ -106,6 +124,50 @@ void CrossbarEngine::store_written(std::size_t heads, const ConstMatrixView& val
     } else {
         store(written.mapped, grid, head_width, 0, identity, cells(written.role), written.linear);
     }
+}
+
+void CrossbarEngine::count_writing(const Written& written, Index head_width, std::uint64_t rewrites) {
+    const Index tokens = written.exact.rows();
+    Activity writing = counter_.of_writing({written.role, tokens, tokens, written.exact.cols(), head_width},
+                                           tokens - static_cast<Index>(first_token_));
+    // A composite cell stands for all cells of its weight: they are written as often as it is.
+    const bool is_composite = operand(written.role).fidelity == Fidelity::behavioural;
+    writing.write_pulses =
+        writing.cell_writes + rewrites * (is_composite ? counter_.cells_per_weight(written.role) : 1);
+    activity_of(written.layer, written.role) += writing;
+}
+
+void CrossbarEngine::count_reading(const Written& written, std::size_t head, Index vectors,
+                                   Index head_width) {
+    Activity& activity = activity_of(written.layer, written.role);
+    const Index tokens = written.exact.rows();
+    const bool is_keys = written.role == Role::written_keys;
+    Activity reading = operand(written.role).fidelity == Fidelity::circuit
+                           ? counter_.around_arrays({written.role, vectors, is_keys ? tokens : head_width,
+                                                     is_keys ? head_width : tokens, head_width})
+                           : counter_.of_reading({written.role, vectors, tokens, head_width, head_width});
+    // Heads have arrays of their own, which read at the same time.
+    reading.read_steps = is_digital(written.role) || head > 0
+                             ? 0
+                             : counter_.read_steps(written.role, static_cast<std::uint64_t>(vectors));
+    activity += reading;
+}
+
+void CrossbarEngine::softmax(LayerId layer, MatrixView x, float scale, std::optional<Index> first) {
+    MatmulEngine::softmax(layer, x, scale, first);
+    activity_of(layer, Role::softmax) += counter_.of_function(Role::softmax, x.rows(), x.cols());
+}
+
+void CrossbarEngine::layer_norm(LayerId layer, const ConstMatrixView& x, const linalg::Norm& norm,
+                                MatrixView y) {
+    MatmulEngine::layer_norm(layer, x, norm, y);
+    activity_of(layer, Role::layer_norm) += counter_.of_function(Role::layer_norm, x.rows(), x.cols());
+}
+
+void CrossbarEngine::add_bias_gelu(LayerId layer, MatrixView x, std::span<const float> bias,
+                                   linalg::Gelu form) {
+    MatmulEngine::add_bias_gelu(layer, x, bias, form);
+    activity_of(layer, Role::gelu) += counter_.of_function(Role::gelu, x.rows(), x.cols());
 }
 
 const AdcBank& CrossbarEngine::adc_of(const Written& written) {
@@ -122,6 +184,7 @@ const AdcBank& CrossbarEngine::adc_of(const Written& written) {
 
 void CrossbarEngine::read_keys(std::size_t head, const ConstMatrixView& queries, MatrixView scores) {
     const Index width = queries.cols(), first = static_cast<Index>(head) * width;
+    count_reading(keys_, head, queries.rows(), width);
     if (is_digital(keys_.role)) {
         linalg::multiply_transposed(queries, columns_of(keys_.exact, first, width), scores);
         return;
@@ -132,6 +195,7 @@ void CrossbarEngine::read_keys(std::size_t head, const ConstMatrixView& queries,
 
 void CrossbarEngine::read_values(std::size_t head, const ConstMatrixView& probabilities, MatrixView context) {
     const Index width = context.cols(), first = static_cast<Index>(head) * width;
+    count_reading(values_, head, probabilities.rows(), width);
     if (is_digital(values_.role)) {
         linalg::multiply(probabilities, columns_of(values_.exact, first, width), context);
         return;
@@ -170,7 +234,11 @@ void CrossbarEngine::multiply_linear(Role role, const LinearMatrix& matrix, std:
 
 void CrossbarEngine::multiply_circuit(Role role, const CircuitMatrix& matrix, const AdcBank& adc,
                                       const Region& region, const ReadDraws& reads, MatrixView y) {
-    ColumnReaders readers{&adc, std::nullopt, nullptr};
+    ColumnReaders readers{.adc = &adc,
+                          .draws = {},
+                          .histogram = nullptr,
+                          .activity = &activity_of(reads.layer, role),
+                          .input_B = counter_.activation_B()};
     if (cells(role).read_sigma() > 0) readers.draws = reads;
     if (params_.histograms != nullptr) {
         const AdcRanges::Key key{reads.layer.value(), static_cast<std::uint32_t>(role)};

@@ -214,7 +214,9 @@ void CellWriter::write_again_where_missed(std::span<float> conductance_S, const 
     const std::size_t count = conductance_S.size();
     const float tolerance_S = static_cast<float>(verify_.tolerance) * window_.span_S();
     for (std::uint32_t iteration = 1; iteration <= verify_.iterations; ++iteration) {
-        if (count_missed(conductance_S.data(), aim_.data(), tolerance_S, count) == 0) return;
+        const auto missed = count_missed(conductance_S.data(), aim_.data(), tolerance_S, count);
+        if (missed == 0) return;
+        rewrites_ += missed;
         // Drawn for all cells of the row: which numbers a cell gets must not depend on its neighbours.
         const auto normal =
             draw(normal_, NoiseSite::operand_rewrite, row, row.operand | iteration << 4, row.image, count);
@@ -255,6 +257,26 @@ void CellWriter::keep_read_noise(std::span<float> conductance_S, const CellRow& 
 void CellWriter::clamp(std::span<float> conductance_S) const {
     if (params_.clamp == Clamp::none) return;
     clamp_kernel(conductance_S.data(), bounds_.low_S, bounds_.high_S, conductance_S.size());
+}
+
+double mean_writes(const DeviceParams& params, const WriteVerify& verify,
+                   std::span<const float> conductance_S) {
+    const double tolerance_S = verify.tolerance * static_cast<double>(conductance_window(params).span_S());
+    DeviceParams unlimited = params;
+    unlimited.clamp = Clamp::none;
+    const WriteNoise noise = WriteNoise::of_written_operands(unlimited);
+    double sum = 0;
+    for (const float aim_S : conductance_S) {
+        // A write that is one deviation off.
+        const float one = 1;
+        float missed_S = aim_S;
+        noise({&missed_S, 1}, {&one, 1});
+        const auto deviation_S = static_cast<double>(missed_S) - static_cast<double>(aim_S);
+        const double outside = deviation_S > 0 ? std::erfc(tolerance_S / deviation_S / std::sqrt(2.0)) : 0;
+        double chance = 1;
+        for (std::uint32_t write = 0; write <= verify.iterations; ++write, chance *= outside) sum += chance;
+    }
+    return sum / static_cast<double>(conductance_S.size());
 }
 
 bool draws_per_chip(const DeviceParams& params, Storage storage) {

@@ -28,6 +28,9 @@ class Cells {
 
     const CellLayout& layout() const { return layout_; }
 
+    /// Writes so far beyond one per cell, because a cell had missed its aim.
+    std::uint64_t rewrites() const { return writer_.rewrites(); }
+
     /// Whether cells hold exactly the digits wanted, integers, whatever is written.
     bool are_perfect() const { return !writer_.perturbs() && !drop_voltage(); }
 

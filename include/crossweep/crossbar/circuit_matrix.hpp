@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "crossweep/crossbar/activity.hpp"
 #include "crossweep/crossbar/adc.hpp"
 #include "crossweep/crossbar/cells.hpp"
 #include "crossweep/crossbar/digit_masks.hpp"
@@ -37,6 +38,8 @@ struct ColumnReaders {
     const AdcBank* adc = nullptr;
     std::optional<ReadDraws> draws;     ///< of read noise that is drawn at every read
     SumHistogram* histogram = nullptr;  ///< counts the sums of a calibration
+    Activity* activity = nullptr;       ///< counts what is read
+    std::uint64_t input_B = 1;          ///< bytes of an input, for `activity`
 };
 
 /// Computes products of T tokens; keeps the memory that they need.

@@ -9,6 +9,7 @@
 #include <tuple>
 #include <vector>
 
+#include "crossweep/crossbar/activity_counter.hpp"
 #include "crossweep/crossbar/circuit_matrix.hpp"
 #include "crossweep/crossbar/input_converter.hpp"
 #include "crossweep/crossbar/mapped_operand.hpp"
@@ -41,6 +42,16 @@ class CrossbarEngine final : public linalg::MatmulEngine {
                    linalg::MatrixView scores) override;
     void read_values(std::size_t head, const linalg::ConstMatrixView& probabilities,
                      linalg::MatrixView context) override;
+    void softmax(LayerId layer, linalg::MatrixView x, float scale,
+                 std::optional<Eigen::Index> first) override;
+    void layer_norm(LayerId layer, const linalg::ConstMatrixView& x, const linalg::Norm& norm,
+                    linalg::MatrixView y) override;
+    void add_bias_gelu(LayerId layer, linalg::MatrixView x, std::span<const float> bias,
+                       linalg::Gelu form) override;
+
+    /// What all products and functions so far have done; of what a level does not simulate, what the hardware
+    /// that it stands for would do.
+    const ActivityTable& activity() const { return activity_; }
 
   private:
     /// K or V of the present image and layer.
@@ -65,14 +76,23 @@ class CrossbarEngine final : public linalg::MatmulEngine {
     /// Converters stay where they are while operands come and go: they are made once per layer and shape.
     const AdcBank& adc_of(const Written& written);
     void store_written(std::size_t heads, const linalg::ConstMatrixView& values, Written& written);
+    void store_on_cells(Eigen::Index head_width, const linalg::ConstMatrixView& values, Written& written);
     /// Read the region of one head of K or V with the inputs converted last.
     void read_written(const Written& written, NoiseSite site, std::size_t head, const Region& region,
                       linalg::MatrixView y);
+    Activity& activity_of(LayerId layer, linalg::Role role) { return activity_[{layer, role}]; }
+    void count_writing(const Written& written, Eigen::Index head_width, std::uint64_t rewrites);
+    /// Count a read of one head of K or V, but for what a circuit has counted itself.
+    void count_reading(const Written& written, std::size_t head, Eigen::Index vectors,
+                       Eigen::Index head_width);
     void multiply_linear(linalg::Role role, const LinearMatrix& matrix, std::size_t head,
                          const ReadDraws& draws, linalg::MatrixView y);
     void multiply_circuit(linalg::Role role, const CircuitMatrix& matrix, const AdcBank& adc,
                           const Region& region, const ReadDraws& draws, linalg::MatrixView y);
     ReadDraws draws(NoiseSite site, LayerId layer, linalg::Role role, std::uint32_t first_row = 0) const;
+
+    ActivityCounter counter_;
+    ActivityTable activity_;
 
     std::span<const linalg::StationaryWeight> weights_;
     std::span<const ProgrammedWeight> programmed_;

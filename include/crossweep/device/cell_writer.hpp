@@ -49,6 +49,9 @@ class CellWriter {
     /// longer one. Every effect that is on costs one or two passes, and one draw per cell if it is random.
     void operator()(std::span<float> conductance_S, const CellRow& row);
 
+    /// Writes so far beyond one per cell, because a cell had missed its aim.
+    std::uint64_t rewrites() const { return rewrites_; }
+
     /// Whether any effect is on; if not, operator() changes nothing.
     bool perturbs() const;
 
@@ -73,7 +76,14 @@ class CellWriter {
     float halvings_;                ///< drift: log2(t / t0), G loses the factor 2^-(nu halvings); 0: none
     float kept_;                    ///< retention: what is left of G - G_min
     std::vector<float> normal_, other_, aim_;
+    std::uint64_t rewrites_ = 0;
 };
+
+/// How often a cell of K or V is written on average, if each of the conductances aimed at (siemens) is
+/// equally frequent: 1 + (1 - p) + ... + (1 - p)^iterations, with p the chance that a write lands inside the
+/// tolerance.
+double mean_writes(const DeviceParams& params, const WriteVerify& verify,
+                   std::span<const float> conductance_S);
 
 /// Whether any draw of these cells belongs to the chip rather than to an image or a read.
 bool draws_per_chip(const DeviceParams& params, Storage storage);
