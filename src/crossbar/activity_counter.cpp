@@ -7,6 +7,7 @@
 #include "crossweep/core/error.hpp"
 #include "crossweep/crossbar/cell_layout.hpp"
 #include "crossweep/crossbar/input_converter.hpp"
+#include "crossweep/crossbar/large_small.hpp"
 #include "crossweep/crossbar/mapped_operand.hpp"
 #include "crossweep/device/cell_writer.hpp"
 #include "crossweep/device/noise.hpp"
@@ -58,12 +59,6 @@ struct Tiles {
     }
 };
 
-/// Rows of an array that a read drives at level large_small: as many as the converters resolve exactly.
-std::uint32_t rows_at_once(const CrossbarParams& params, std::uint32_t bits_per_cell) {
-    const std::uint32_t largest = ((1U << bits_per_cell) - 1) * ((1U << params.dac_bits) - 1);
-    return std::max(1U, ((1U << params.adc_bits) - 1) / largest);
-}
-
 }  // namespace
 
 ActivityCounter::ActivityCounter(const CrossbarParams& crossbar, const transform::TransformParams& transform,
@@ -100,9 +95,9 @@ Activity ActivityCounter::of_reading(const WrittenShape& shape) const {
     Activity activity = around_arrays({shape.role, shape.vectors, is_keys ? shape.tokens : shape.head_width,
                                        is_keys ? shape.head_width : shape.tokens, shape.head_width});
     const auto heads = count(shape.width / shape.head_width);
-    activity.buffer_B *= heads;
-    activity.storage_B *= heads;
-    activity.digital_operations *= heads;
+    for (std::uint64_t* of_head :
+         {&activity.buffer_B, &activity.storage_B, &activity.interconnect_B, &activity.digital_operations})
+        *of_head *= heads;
     if (is_digital(shape.role)) return activity;
     const ArrayGrid grid = grid_of_written(reading(shape.role), shape.role, shape.width, shape.head_width);
     activity += of_arrays(shape.role, count(shape.vectors), grid, shape.tokens);
@@ -130,8 +125,10 @@ Activity ActivityCounter::of_function(Role role, Index rows, Index width) const 
     const std::uint64_t reads = count(rows) * cycles(role) * planes;
     activity.array_reads = activity.conversions = reads * groups;
     activity.row_drives = reads * count(width);
-    activity.interconnect_B = count(rows) * planes * (count(width) * activation_B() + groups * sum_B);
-    if (role == Role::layer_norm) activity += of_cells(role, count(rows), 1, width);
+    const std::uint64_t arrays = (count(width) + crossbar_.array_rows - 1) / crossbar_.array_rows;
+    activity.interconnect_B = count(rows) * planes * (count(width) * activation_B() + arrays * sum_B);
+    // Rows stand side by side, a column each.
+    if (role == Role::layer_norm) activity += of_cells(role, 1, rows, width);
     return activity;
 }
 
@@ -155,10 +152,19 @@ Activity ActivityCounter::around_arrays(const ProductShape& shape) const {
     if (is_digital(shape.role)) {
         activity.digital_operations = 2 * vectors * elements;
         moved_B += elements * activation_B();  // the matrix comes from the buffer, too
-    } else if (shares_arrays(shape.role) && !linalg::is_written(shape.role)) {
+        return activity;
+    }
+    const Tiles tiles(linalg::is_written(shape.role)
+                          ? grid_of_written(crossbar_, shape.role, shape.head_width, shape.head_width)
+                          : grid_of_weight(crossbar_, shape.role, shape.inputs, shape.head_width),
+                      shape.role == Role::written_values ? shape.inputs : shape.outputs);
+    activity.interconnect_B =
+        vectors * cells_per_weight(shape.role) *
+        (tiles.inputs * tiles.output_tiles * activation_B() + tiles.outputs * tiles.input_tiles * sum_B);
+    if (shares_arrays(shape.role) && !linalg::is_written(shape.role)) {
         activity += of_cells(shape.role, 1, shape.outputs, shape.inputs);
         activity.storage_B += stored_B(shape);
-        activity.interconnect_B = stored_B(shape);
+        activity.interconnect_B += stored_B(shape);
     }
     return activity;
 }
@@ -184,18 +190,17 @@ Activity ActivityCounter::of_arrays(Role role, std::uint64_t vectors, const Arra
     activity.array_reads = reads * tiles.input_tiles * tiles.output_tiles;
     activity.row_drives = reads * driven;
     activity.conversions = reads * converted;
-    activity.interconnect_B = vectors * planes * (driven * activation_B() + converted * sum_B);
     return activity;
 }
 
 std::uint64_t ActivityCounter::arrays_of(const ProductShape& shape) const {
-    if (is_digital(shape.role) || shares_arrays(shape.role)) return 0;
+    if (is_digital(shape.role)) return 0;
     const Tiles tiles(grid_of_weight(crossbar_, shape.role, shape.inputs, shape.head_width), shape.outputs);
     return tiles.input_tiles * tiles.output_tiles * cells_per_weight(shape.role);
 }
 
 std::uint64_t ActivityCounter::arrays_of(const WrittenShape& shape) const {
-    if (is_digital(shape.role) || shares_arrays(shape.role)) return 0;
+    if (is_digital(shape.role)) return 0;
     const Tiles tiles(grid_of_written(crossbar_, shape.role, shape.width, shape.head_width), shape.tokens);
     return tiles.input_tiles * tiles.output_tiles * cells_per_weight(shape.role);
 }

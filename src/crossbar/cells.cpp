@@ -45,7 +45,8 @@ Cells::Cells(const device::DeviceParams& device, device::Storage storage, const 
       wire_resistance_ohm_(wire_resistance_ohm),
       writer_(device, storage, verify),
       read_noise_(device),
-      read_sigma_(device::draws_at_every_read(device) ? read_noise_.sigma() : 0) {}
+      read_sigma_(device::draws_at_every_read(device) ? read_noise_.sigma() : 0),
+      telegraph_amplitude_(static_cast<float>(device.telegraph_amplitude)) {}
 
 bool Cells::fit(const MappedOperand& mapped) const {
     const bool in_digits = layout_.planes.front().sign != PlaneSign::of_weight;

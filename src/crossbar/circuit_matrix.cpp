@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "crossweep/core/error.hpp"
+#include "crossweep/core/multiversion.hpp"
 #include "crossweep/crossbar/read_law.hpp"
 #include "crossweep/linalg/gaussian.hpp"
 
@@ -22,6 +23,14 @@ namespace {
 /// Rows of sums that are read before they are converted: few enough to stay in the second-level cache, enough
 /// for an efficient product.
 constexpr Index rows_at_once = 512;
+
+/// sum += digit swing, with the sign of bit `bit` of the state.
+CROSSWEEP_MULTIVERSION
+void telegraph_kernel(const float* __restrict swing, const std::uint32_t* __restrict state, float digit,
+                      std::uint32_t bit, float* __restrict sum, std::size_t count) {
+    for (std::size_t j = 0; j < count; ++j)
+        sum[j] += (state[j] >> bit & 1U) != 0 ? digit * swing[j] : -(digit * swing[j]);
+}
 
 ConstMatrixView block(const ConstMatrixView& matrix, Index row, Index rows, Index column, Index columns) {
     return {matrix.data() + row * matrix.outerStride() + column, rows, columns,
@@ -71,12 +80,9 @@ struct CircuitMultiplier::Array {
     void count_reads(std::uint64_t tokens) const {
         if (readers.activity == nullptr) return;
         const std::uint64_t reads = tokens * inputs.cycles().size();
-        const auto rows = static_cast<std::uint64_t>(input_count);
-        const auto columns = static_cast<std::uint64_t>(output_count);
         readers.activity->array_reads += reads;
-        readers.activity->row_drives += reads * rows;
-        readers.activity->conversions += reads * columns;
-        readers.activity->interconnect_B += tokens * (rows * readers.input_B + columns * sum_B);
+        readers.activity->row_drives += reads * static_cast<std::uint64_t>(input_count);
+        readers.activity->conversions += reads * static_cast<std::uint64_t>(output_count);
     }
     /// Convert the sums of one token and add them to `sum`.
     void convert(const Plane& plane, std::span<const float> sums, std::span<double> sum) const {
@@ -204,11 +210,14 @@ void CircuitMultiplier::count_plane(const Array& array, const Plane& plane, std:
                     .normal = nullptr,
                     .sigma = array.cells.read_sigma(),
                     .sums = counted_.data()};
+    std::optional<HeldCells> held;
+    if (array.readers.telegraph) held.emplace(held_cells(array, plane));
     const MaskedReader read_masks = masked_reader(instruction_set_, masks.digits(), masks.words());
     for (Index token = 0; token < sum.rows(); ++token) {
         if (array.readers.draws) read.normal = draw(array, number, token).data();
         read_masks(read);
         read.bits += cycles * static_cast<std::size_t>(masks.words());
+        if (held) add_telegraph_noise(array, *held, number, token, counted_);
         array.convert(plane, counted_, {sum.row(token).data(), read.columns});
     }
 }
@@ -220,10 +229,11 @@ void CircuitMultiplier::read_plane(const Array& array, const Plane& plane, std::
     const Index tokens_at_once = std::max<Index>(1, rows_at_once / cycles);
     for (Index first = 0; first < sum.rows(); first += tokens_at_once) {
         const Index tokens = std::min(tokens_at_once, sum.rows() - first);
-        const ConstMatrixView sums = read_columns(array, held, number, first, tokens);
+        MatrixView sums = read_columns(array, held, number, first, tokens);
         for (Index token = 0; token < tokens; ++token) {
-            const std::span<const float> of_token(
-                sums.data() + static_cast<std::size_t>(token) * sums_per_token, sums_per_token);
+            const std::span<float> of_token(sums.data() + static_cast<std::size_t>(token) * sums_per_token,
+                                            sums_per_token);
+            if (array.readers.telegraph) add_telegraph_noise(array, held, number, first + token, of_token);
             array.convert(plane, of_token,
                           {sum.row(first + token).data(), static_cast<std::size_t>(array.output_count)});
         }
@@ -249,12 +259,12 @@ CircuitMultiplier::HeldCells CircuitMultiplier::held_cells(const Array& array, c
     return {digits, const_view(squares)};
 }
 
-ConstMatrixView CircuitMultiplier::read_columns(const Array& array, const HeldCells& held, std::size_t number,
-                                                Index first, Index tokens) {
+MatrixView CircuitMultiplier::read_columns(const Array& array, const HeldCells& held, std::size_t number,
+                                           Index first, Index tokens) {
     const auto cycles = static_cast<Index>(array.inputs.cycles().size());
     MatrixView currents = currents_.shaped(tokens * cycles, array.output_count);
     array.multiply(array.inputs.digits(), first * cycles, held.digits, currents);
-    if (!array.readers.draws) return const_view(currents);
+    if (!array.readers.draws) return currents;
     MatrixView variances = variances_.shaped(tokens * cycles, array.output_count);
     array.multiply(array.inputs.squared_digits(), first * cycles, held.squares, variances);
     const std::size_t of_token = array.sums_per_token();
@@ -263,18 +273,53 @@ ConstMatrixView CircuitMultiplier::read_columns(const Array& array, const HeldCe
         add_read_noise({currents.data() + offset, of_token}, {variances.data() + offset, of_token},
                        draw(array, number, first + token), array.cells.read_sigma());
     }
-    return const_view(currents);
+    return currents;
 }
 
 std::span<const float> CircuitMultiplier::draw(const Array& array, std::size_t number, Index token) {
     // All sums of a token and plane stand in one row of draws, one array behind the other.
+    normal_.resize(array.sums_per_token());
+    linalg::fill_normal(array.readers.draws->key, array.readers.draws->identity(token),
+                        first_draw(array, number), normal_);
+    return normal_;
+}
+
+std::size_t CircuitMultiplier::first_draw(const Array& array, std::size_t number) {
     const std::size_t room =
         array.inputs.cycles().size() * static_cast<std::size_t>(array.matrix.array_columns);
     const std::size_t groups = (room + linalg::normal_group - 1) / linalg::normal_group;
-    normal_.resize(array.sums_per_token());
-    linalg::fill_normal(array.readers.draws->key, array.readers.draws->identity(token),
-                        number * groups * linalg::normal_group, normal_);
-    return normal_;
+    return number * groups * linalg::normal_group;
+}
+
+void CircuitMultiplier::add_telegraph_noise(const Array& array, const HeldCells& held, std::size_t number,
+                                            Index token, std::span<float> sums) {
+    const auto columns = static_cast<std::size_t>(array.output_count);
+    const auto rows = static_cast<std::size_t>(array.input_count);
+    if (token == 0) {
+        swing_.resize(rows * columns);
+        for (std::size_t i = 0; i < rows; ++i) {
+            for (std::size_t j = 0; j < columns; ++j) {
+                const auto row = static_cast<Index>(i), column = static_cast<Index>(j);
+                const float digit = array.by_outputs() ? held.digits(column, row) : held.digits(row, column);
+                swing_[i * columns + j] = array.cells.telegraph_swing(digit);
+            }
+        }
+    }
+    states_.resize(sums.size());
+    linalg::fill_words(array.readers.telegraph->key, array.readers.telegraph->identity(token),
+                       first_draw(array, number), states_);
+    const auto cycles = static_cast<Index>(array.inputs.cycles().size());
+    for (Index cycle = 0; cycle < cycles; ++cycle) {
+        const float* const digits = array.inputs.digits().data() +
+                                    (token * cycles + cycle) * array.inputs.digits().outerStride() +
+                                    array.first_digit;
+        const std::size_t at = static_cast<std::size_t>(cycle) * columns;
+        for (std::size_t i = 0; i < rows; ++i) {
+            if (digits[i] != 0)
+                telegraph_kernel(swing_.data() + i * columns, states_.data() + at, digits[i],
+                                 static_cast<std::uint32_t>(i), sums.data() + at, columns);
+        }
+    }
 }
 
 }  // namespace crossweep::crossbar

@@ -35,8 +35,13 @@ CrossbarEngine::CrossbarEngine(std::span<const linalg::StationaryWeight> weights
       inputs_(params.crossbar) {
     for (std::size_t i = 0; i < linalg::role_count; ++i) {
         const Role role = static_cast<Role>(i);
+        simulated_.push_back(simulation_of(role, params_.operands[i], params_.crossbar));
         if (is_digital(role)) continue;
-        cells_[i] = make_cells(role, operand(role), params_.crossbar, params_.transform);
+        if (!linalg::is_function(role)) {
+            cells_[i] = make_cells(role, operand(role), crossbar(role), params_.transform);
+        } else if (params_.operands[i].fidelity == Fidelity::large_small) {
+            units_[i].emplace(params_.operands[i], params_.crossbar);
+        }
     }
     for (std::size_t weight = 0; weight < weights_.size(); ++weight) {
         auto& adc = adc_.emplace_back(weights_[weight].parts);
@@ -50,7 +55,7 @@ CrossbarEngine::CrossbarEngine(std::span<const linalg::StationaryWeight> weights
 }
 
 AdcBank CrossbarEngine::make_adc(Role role, LayerId layer, Index row_tiles, Index outputs) const {
-    return {params_.crossbar,
+    return {crossbar(role),
             cells_[static_cast<std::size_t>(role)]->layout(),
             params_.adc_ranges,
             {key_, layer, role, row_tiles, outputs}};
@@ -59,6 +64,7 @@ AdcBank CrossbarEngine::make_adc(Role role, LayerId layer, Index row_tiles, Inde
 void CrossbarEngine::begin_image(ImageId image, std::size_t first_token) {
     image_draw_ = image.value() + 1;
     first_token_ = static_cast<std::uint32_t>(first_token);
+    calls_ = {};
 }
 
 ReadDraws CrossbarEngine::draws(NoiseSite site, LayerId layer, Role role, std::uint32_t first_row) const {
@@ -116,7 +122,7 @@ void CrossbarEngine::store_on_cells(Index head_width, const ConstMatrixView& val
         written.role == Role::written_values && params_.crossbar.written_scale == ScaleBlock::token;
     map_written(params_.crossbar, params_.transform, device::conductance_window(params.device), written.role,
                 by_token ? written.tokens.divide(values) : values, head_width, written.mapped);
-    const ArrayGrid grid = grid_of_written(params_.crossbar, written.role, values.cols(), head_width);
+    const ArrayGrid grid = grid_of_written(crossbar(written.role), written.role, values.cols(), head_width);
     const CellIdentity identity{key_, written.layer, written.role, image_draw_};
     if (params.fidelity == Fidelity::circuit) {
         store(written.mapped, grid, identity, cells(written.role), written.circuit);
@@ -153,21 +159,40 @@ void CrossbarEngine::count_reading(const Written& written, std::size_t head, Ind
     activity += reading;
 }
 
+std::uint32_t CrossbarEngine::row_of_call(Role role, Index rows) {
+    return row_of_head(calls_[static_cast<std::size_t>(role)]++,
+                       first_token_ + static_cast<std::size_t>(rows));
+}
+
+FunctionUnit* CrossbarEngine::function_unit(Role role) {
+    auto& unit = units_[static_cast<std::size_t>(role)];
+    return unit ? &*unit : nullptr;
+}
+
 void CrossbarEngine::softmax(LayerId layer, MatrixView x, float scale, std::optional<Index> first) {
-    MatmulEngine::softmax(layer, x, scale, first);
     activity_of(layer, Role::softmax) += counter_.of_function(Role::softmax, x.rows(), x.cols());
+    FunctionUnit* unit = function_unit(Role::softmax);
+    if (unit == nullptr) return MatmulEngine::softmax(layer, x, scale, first);
+    unit->softmax(x, scale, first,
+                  draws(NoiseSite::telegraph, layer, Role::softmax, row_of_call(Role::softmax, x.rows())));
 }
 
 void CrossbarEngine::layer_norm(LayerId layer, const ConstMatrixView& x, const linalg::Norm& norm,
                                 MatrixView y) {
-    MatmulEngine::layer_norm(layer, x, norm, y);
     activity_of(layer, Role::layer_norm) += counter_.of_function(Role::layer_norm, x.rows(), x.cols());
+    FunctionUnit* unit = function_unit(Role::layer_norm);
+    if (unit == nullptr) return MatmulEngine::layer_norm(layer, x, norm, y);
+    unit->layer_norm(
+        x, norm, y,
+        draws(NoiseSite::telegraph, layer, Role::layer_norm, row_of_call(Role::layer_norm, y.rows())));
 }
 
 void CrossbarEngine::add_bias_gelu(LayerId layer, MatrixView x, std::span<const float> bias,
                                    linalg::Gelu form) {
-    MatmulEngine::add_bias_gelu(layer, x, bias, form);
     activity_of(layer, Role::gelu) += counter_.of_function(Role::gelu, x.rows(), x.cols());
+    FunctionUnit* unit = function_unit(Role::gelu);
+    if (unit == nullptr) return MatmulEngine::add_bias_gelu(layer, x, bias, form);
+    unit->add_bias_gelu(x, bias, form);
 }
 
 const AdcBank& CrossbarEngine::adc_of(const Written& written) {
@@ -234,15 +259,17 @@ void CrossbarEngine::multiply_linear(Role role, const LinearMatrix& matrix, std:
 
 void CrossbarEngine::multiply_circuit(Role role, const CircuitMatrix& matrix, const AdcBank& adc,
                                       const Region& region, const ReadDraws& reads, MatrixView y) {
-    ColumnReaders readers{.adc = &adc,
-                          .draws = {},
-                          .histogram = nullptr,
-                          .activity = &activity_of(reads.layer, role),
-                          .input_B = counter_.activation_B()};
+    ColumnReaders readers;
+    readers.adc = &adc;
+    readers.activity = &activity_of(reads.layer, role);
     if (cells(role).read_sigma() > 0) readers.draws = reads;
+    if (cells(role).telegraph_amplitude() > 0) {
+        readers.telegraph = reads;
+        readers.telegraph->site = NoiseSite::telegraph;
+    }
     if (params_.histograms != nullptr) {
         const AdcRanges::Key key{reads.layer.value(), static_cast<std::uint32_t>(role)};
-        const double full = full_range(params_.crossbar, cells(role).layout().largest_digit);
+        const double full = full_range(crossbar(role), cells(role).layout().largest_digit);
         readers.histogram = &params_.histograms->try_emplace(key, full).first->second;
     }
     circuit_.multiply(matrix, cells(role), inputs_, region, readers, y);

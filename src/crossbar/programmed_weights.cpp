@@ -1,5 +1,9 @@
 #include "crossweep/crossbar/programmed_weights.hpp"
 
+#include <algorithm>
+
+#include "crossweep/crossbar/large_small.hpp"
+
 namespace crossweep::crossbar {
 
 using Eigen::Index;
@@ -7,10 +11,11 @@ using linalg::Role;
 
 namespace {
 
-StoredMatrix program(const linalg::StationaryWeight& weight, std::size_t part, const OperandParams& operand,
-                     const CrossbarParams& crossbar, StreamKey key) {
-    if (operand.fidelity == Fidelity::digital) return {};
+StoredMatrix program(const linalg::StationaryWeight& weight, std::size_t part, const OperandTable& operands,
+                     const CrossbarParams& params, StreamKey key) {
     const Role role = role_of_part(weight, part);
+    const auto [operand, crossbar] = simulation_of(role, operands[static_cast<std::size_t>(role)], params);
+    if (operand.fidelity == Fidelity::digital) return {};
     const linalg::ConstMatrixView matrix = part_of(weight, part);
     const auto head_width = static_cast<Index>(weight.head_width);
     MappedOperand mapped;
@@ -39,8 +44,7 @@ std::vector<ProgrammedWeight> program_weights(std::span<const linalg::Stationary
     for (const auto& weight : weights) {
         ProgrammedWeight& parts = programmed.emplace_back();
         for (std::size_t part = 0; part < weight.parts; ++part) {
-            const auto role = static_cast<std::size_t>(role_of_part(weight, part));
-            parts.push_back(program(weight, part, operands[role], crossbar, key));
+            parts.push_back(program(weight, part, operands, crossbar, key));
         }
     }
     return programmed;
@@ -69,6 +73,15 @@ StationaryInputs stationary_inputs(const OperandTable& operands, const CrossbarP
     inputs.crossbar.array_columns = crossbar.array_columns;
     inputs.crossbar.wire_resistance_ohm = crossbar.wire_resistance_ohm;
     inputs.crossbar.mapping = crossbar.mapping;
+    const bool has_groups = std::ranges::any_of(
+        operands, [](const OperandParams& operand) { return operand.fidelity == Fidelity::large_small; });
+    if (has_groups) {
+        inputs.crossbar.rows_at_once = crossbar.rows_at_once;
+        inputs.crossbar.dac_bits = crossbar.dac_bits;
+        inputs.crossbar.adc_bits = crossbar.adc_bits;
+        inputs.crossbar.adc_gain_sigma = crossbar.adc_gain_sigma;
+        inputs.crossbar.adc_offset_sigma = crossbar.adc_offset_sigma;
+    }
     return inputs;
 }
 

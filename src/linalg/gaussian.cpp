@@ -100,6 +100,16 @@ void fill_normal(StreamKey key, DrawIdentity row, std::size_t first, std::span<f
     std::copy_n(last.begin(), rest, out.begin() + static_cast<std::ptrdiff_t>(group * whole));
 }
 
+void fill_words(StreamKey key, DrawIdentity row, std::size_t first, std::span<std::uint32_t> out) {
+    if (first % group != 0 || (first + out.size()) / 4 >= (std::size_t{1} << 32))
+        throw InternalError("a row of draws begins off its groups or is longer than the random stream's");
+    std::array<float, group> words;
+    for (std::size_t done = 0; done < out.size(); done += group) {
+        kernel().fill_words(key, row, static_cast<std::uint32_t>((first + done) / group), words.data(), 1);
+        std::memcpy(out.data() + done, words.data(), 4 * std::min(group, out.size() - done));
+    }
+}
+
 void turn_words_into_normals(std::span<const std::uint32_t, normal_group> words,
                              std::span<float, normal_group> out) {
     std::memcpy(out.data(), words.data(), words.size_bytes());

@@ -25,11 +25,14 @@ void multiply(const Pass& pass, const Linear& layer, const MatrixView& x, Matrix
 /// How much every patch token is wanted, in log odds: the log softmax of the paper orders them the same way.
 std::vector<float> scores_of(const TokenPredictor& predictor, const Pass& pass, Matrix& residual) {
     const Index patches = residual.rows() - 1, width = residual.cols();
+    // Behind those of the blocks and the readout, and different for every predictor.
+    const LayerId layer(pass.outside_blocks().value() +
+                        static_cast<std::uint32_t>(predictor.cut.before_block));
     const auto activate = [&](MatrixView x, std::span<const float> bias) {
-        pass.engine.add_bias_gelu(pass.outside_blocks(), x, bias, linalg::Gelu::erf);
+        pass.engine.add_bias_gelu(layer, x, bias, linalg::Gelu::erf);
     };
     const MatrixView normalised = pass.work.normalised.shaped(patches, width);
-    pass.engine.layer_norm(pass.outside_blocks(), const_view(linalg::rows_of(residual, 1, patches)),
+    pass.engine.layer_norm(layer, const_view(linalg::rows_of(residual, 1, patches)),
                            {predictor.norm.weight, predictor.norm.bias, norm_epsilon}, normalised);
     MatrixView features = pass.work.hidden.shaped(patches, width);
     multiply(pass, predictor.local, normalised, features);

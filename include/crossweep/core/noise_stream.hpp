@@ -27,6 +27,7 @@ enum class NoiseSite : std::uint8_t {
     operand_rewrite = 12,    ///< per image: write noise of a repeated write; the operand carries its number
     adc_gain = 13,           ///< chip level: gain error of a column's converter
     adc_offset = 14,         ///< chip level: offset error of a column's converter
+    telegraph = 15,          ///< per read: states of the cells that one conversion sums up, a bit each
 };
 
 /// The key of all draws of one trial.

@@ -43,15 +43,15 @@ class ActivityCounter {
     Activity of_function(linalg::Role role, Eigen::Index rows, Eigen::Index width) const;
 
     // The parts of the above, for engines that count what arrays do themselves.
-    /// What a product with a matrix [outputs, inputs] moves, all that arrays do left out.
+    /// What a product with a matrix [outputs, inputs], of K and V that of one head, moves; all that arrays do
+    /// left out.
     Activity around_arrays(const ProductShape& shape) const;
     std::uint64_t read_steps(linalg::Role role, std::uint64_t vectors) const;
 
     /// Bytes of the matrix that storage crossbars hold, at level large_small; else 0.
     std::uint64_t stored_B(const ProductShape& shape) const;
 
-    /// Arrays that the operand takes for itself, columns for signs included; 0 if it is digital or shares
-    /// them.
+    /// Arrays that the operand fills, columns for signs included; 0 if it is digital.
     std::uint64_t arrays_of(const ProductShape& shape) const;
     std::uint64_t arrays_of(const WrittenShape& shape) const;
 

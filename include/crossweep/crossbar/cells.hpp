@@ -54,6 +54,13 @@ class Cells {
     /// the variance that read noise adds to a sum of digits, see read_law.hpp.
     void squared_amplitude(std::span<const float> held, std::span<float> squared) const;
 
+    /// By how much a cell that holds `digit` goes up or down by telegraph noise, in digits: amplitude times
+    /// G.
+    float telegraph_swing(float digit) const {
+        return telegraph_amplitude_ * (digit + window_.min_S / siemens_per_digit_);
+    }
+    float telegraph_amplitude() const { return telegraph_amplitude_; }
+
     /// Deviation of read noise that is drawn at every read, relative to A(G); 0 if there is none.
     float read_sigma() const { return read_sigma_; }
 
@@ -70,7 +77,7 @@ class Cells {
     double wire_resistance_ohm_;
     device::CellWriter writer_;
     device::ReadNoise read_noise_;
-    float read_sigma_;
+    float read_sigma_, telegraph_amplitude_;
 };
 
 /// The cells of an operand that is not digital. `transform` acts on K and V alone: clipping decides how many

@@ -36,10 +36,10 @@ struct Region {
 /// What reads the columns of an operand.
 struct ColumnReaders {
     const AdcBank* adc = nullptr;
-    std::optional<ReadDraws> draws;     ///< of read noise that is drawn at every read
-    SumHistogram* histogram = nullptr;  ///< counts the sums of a calibration
-    Activity* activity = nullptr;       ///< counts what is read
-    std::uint64_t input_B = 1;          ///< bytes of an input, for `activity`
+    std::optional<ReadDraws> draws;      ///< of read noise that is drawn at every read
+    std::optional<ReadDraws> telegraph;  ///< of the states of telegraph noise
+    SumHistogram* histogram = nullptr;   ///< counts the sums of a calibration
+    Activity* activity = nullptr;        ///< counts what is read
 };
 
 /// Computes products of T tokens; keeps the memory that they need.
@@ -66,15 +66,22 @@ class CircuitMultiplier {
     void count_plane(const Array& array, const Plane& plane, std::size_t number, Sums sum);
     HeldCells held_cells(const Array& array, const Plane& plane);
     /// The sums of `tokens` tokens from `first` on, [tokens * cycles, columns], with their read noise.
-    linalg::ConstMatrixView read_columns(const Array& array, const HeldCells& held, std::size_t number,
-                                         Eigen::Index first, Eigen::Index tokens);
+    linalg::MatrixView read_columns(const Array& array, const HeldCells& held, std::size_t number,
+                                    Eigen::Index first, Eigen::Index tokens);
+    /// Place of the draws of an array and plane within the row of draws of a token.
+    static std::size_t first_draw(const Array& array, std::size_t number);
     /// Normals of one token's sums [cycle, column].
     std::span<const float> draw(const Array& array, std::size_t number, Eigen::Index token);
+    /// Add telegraph noise to one token's sums [cycle, column]; `held` are the cells.
+    void add_telegraph_noise(const Array& array, const HeldCells& held, std::size_t number,
+                             Eigen::Index token, std::span<float> sums);
 
     InstructionSet instruction_set_ = best_instruction_set();
     linalg::Scratch held_, currents_, variances_, squares_;
     std::vector<std::uint32_t> bits_;  ///< of the inputs of one row tile [token, cycle, word]
     AlignedVector<float> normal_, counted_;
+    std::vector<float> swing_;           ///< of telegraph noise, of the cells of a plane [input, column]
+    std::vector<std::uint32_t> states_;  ///< of the cells that each sum adds up
     std::vector<double> array_sum_, total_;
 };
 

@@ -11,7 +11,9 @@
 
 #include "crossweep/crossbar/activity_counter.hpp"
 #include "crossweep/crossbar/circuit_matrix.hpp"
+#include "crossweep/crossbar/function_unit.hpp"
 #include "crossweep/crossbar/input_converter.hpp"
+#include "crossweep/crossbar/large_small.hpp"
 #include "crossweep/crossbar/mapped_operand.hpp"
 #include "crossweep/crossbar/programmed_weights.hpp"
 #include "crossweep/transform/transform_params.hpp"
@@ -66,9 +68,17 @@ class CrossbarEngine final : public linalg::MatmulEngine {
         CircuitMatrix circuit;
         const AdcBank* adc = nullptr;
     };
+    /// How the operand is simulated.
     const OperandParams& operand(linalg::Role role) const {
-        return params_.operands[static_cast<std::size_t>(role)];
+        return simulated_[static_cast<std::size_t>(role)].operand;
     }
+    const CrossbarParams& crossbar(linalg::Role role) const {
+        return simulated_[static_cast<std::size_t>(role)].crossbar;
+    }
+    /// The function unit, if it computes `role`.
+    FunctionUnit* function_unit(linalg::Role role);
+    /// First row of the draws of a call of `role` for the present image: calls stand above the tokens.
+    std::uint32_t row_of_call(linalg::Role role, Eigen::Index rows);
     Cells& cells(linalg::Role role) { return *cells_[static_cast<std::size_t>(role)]; }
     bool is_digital(linalg::Role role) const { return operand(role).fidelity == Fidelity::digital; }
 
@@ -97,14 +107,17 @@ class CrossbarEngine final : public linalg::MatmulEngine {
     std::span<const linalg::StationaryWeight> weights_;
     std::span<const ProgrammedWeight> programmed_;
     EngineParams params_;
+    std::vector<SimulatedOperand> simulated_;                            ///< [role]
+    std::array<std::optional<FunctionUnit>, linalg::role_count> units_;  ///< of functions at large_small
     StreamKey key_;
     std::array<std::optional<Cells>, linalg::role_count> cells_;  ///< of operands that are not digital
     std::vector<std::vector<std::optional<AdcBank>>> adc_;        ///< [weight][part], of circuit operands
     std::map<std::tuple<linalg::Role, LayerId, Eigen::Index, Eigen::Index>, AdcBank> written_adc_;
 
-    std::uint32_t image_draw_ = 0;   ///< image index + 1: 0 is for the chip
-    std::uint32_t first_token_ = 0;  ///< of the rows that are multiplied
-    linalg::Scratch scaled_;         ///< probabilities times the scales of their tokens
+    std::uint32_t image_draw_ = 0;                         ///< image index + 1: 0 is for the chip
+    std::uint32_t first_token_ = 0;                        ///< of the rows that are multiplied
+    std::array<std::size_t, linalg::role_count> calls_{};  ///< of functions since begin_image
+    linalg::Scratch scaled_;                               ///< probabilities times the scales of their tokens
     Written keys_{linalg::Role::written_keys}, values_{linalg::Role::written_values};
     InputConverter inputs_;
     CircuitMultiplier circuit_;

@@ -79,6 +79,10 @@ struct CrossbarParams {
     double adc_gain_sigma = 0;                 ///< of each column's gain, relative, once per trial
     double adc_offset_sigma = 0;               ///< of each column's offset, in steps, once per trial
 
+    /// Level large_small: rows of an array that one read drives; 0 = as many as the converters resolve
+    /// exactly.
+    std::uint32_t rows_at_once = 0;
+
     bool operator==(const CrossbarParams&) const = default;
 };
 

@@ -21,6 +21,9 @@ void fill_normal(StreamKey key, DrawIdentity row, std::span<float> out);
 inline constexpr std::size_t normal_group = 64;
 void fill_normal(StreamKey key, DrawIdentity row, std::size_t first, std::span<float> out);
 
+/// The words that those normals come from.
+void fill_words(StreamKey key, DrawIdentity row, std::size_t first, std::span<std::uint32_t> out);
+
 /// The largest distance of a normal from the quantile of its word: 6e-7 of the polynomials, the rest
 /// rounding.
 inline constexpr double normal_error = 1e-6;
