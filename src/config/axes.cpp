@@ -23,7 +23,10 @@ std::string sweep_refusal(const Key& key) {
             "trials, seed and images belong to the study, so that its points stay paired. Set it in [{}].",
             field.table);
     }
-    if (field.kind == FieldKind::device_file) {
+    if (field.kind == FieldKind::key_file && field.table == technology_table)
+        return "the stored study has the figures, not the file. Set it in [technology], a study for each "
+               "file.";
+    if (field.kind == FieldKind::key_file) {
         return "devices are compared by their names. Give each file to a [devices.NAME] and sweep "
                "device_of.rest.";
     }

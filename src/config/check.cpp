@@ -183,7 +183,7 @@ std::optional<Value> check_value(const Field& field, const std::string& subject,
     }
     if (field.kind == FieldKind::choice) return check_choice(subject, node, field, context);
     if (named_tables_held_by(field.kind) != nullptr) return check_name(subject, node, field, context);
-    if (field.kind == FieldKind::path || field.kind == FieldKind::device_file) {
+    if (field.kind == FieldKind::path || field.kind == FieldKind::key_file) {
         if (node.text.empty()) return node.text;
         return std::filesystem::absolute(located(node, context)).lexically_normal().string();
     }

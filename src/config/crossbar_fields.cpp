@@ -111,6 +111,10 @@ std::vector<Field> circuit_fields() {
         {in, "adc_offset_sigma", real, at<&S::crossbar, &P::adc_offset_sigma>(), at_least(0), {},
          "standard deviation in steps of the converter",
          "Of each column's converter, once per trial. Assumption: off.", result},
+        {in, "rows_at_once", integer, at<&S::crossbar, &P::rows_at_once>(), from_to(0, 65536), {},
+         "rows of an array",
+         "At `large_small`: rows that one read drives; 0: as many as the converters resolve exactly, 3 with cells of "
+         "one bit and 2-bit converters. Assumption: 0.", addition},
     };
 }
 // clang-format on

@@ -28,9 +28,6 @@ constexpr Access in_device() {
             }};
 }
 
-constexpr Access of_no_value{[](const Settings&, const std::string&) -> Value { return std::string(); },
-                             [](Settings&, const std::string&, const Value&) {}};
-
 // One entry reads as a row: formatting would give each argument a line.
 // clang-format off
 std::vector<Field> cell_fields(std::string_view in) {
@@ -73,6 +70,10 @@ std::vector<Field> noise_fields(std::string_view in) {
          in_device<&P::read_noise_table, &device::NoiseTable::deviation_S>(), from_to(0, 1), {},
          "standard deviations in siemens",
          "Deviation at each point, as many as conductances.", result},
+        {in, "telegraph_amplitude", real, in_device<&P::telegraph_amplitude>(), fraction, {},
+         "relative to the conductance G",
+         "Random telegraph noise, at fidelity `large_small`: at every read a cell is at G (1 + amplitude) or "
+         "G (1 - amplitude), either as likely (assumption). arXiv 2410.15977: below 0.05.", addition},
         {in, "write_noise_law", choice, in_device<&P::write_noise_law>(), {},
          {"clipformer", "proportional", "constant", "table"}, "what write_noise_sigma multiplies",
          "sqrt((G - G_min)(G_max - G_min)) (ClipFormer, eq. 9), the conductance G aimed at, G_max - G_min "
@@ -128,7 +129,7 @@ std::vector<Field> chip_and_age_fields(std::string_view in) {
          "Once per trial. Assumption: off, as in ClipFormer.", result},
         {in, "retention_s", real, in_device<&P::retention_s>(), at_least(0), {}, "time constant in seconds",
          "G - G_min decays exponentially with the age; 0: no decay. Assumption: off, as in ClipFormer.", result},
-        {in, "file", device_file, of_no_value, {}, {}, "device file",
+        {in, "file", key_file, of_no_value, {}, {}, "device file",
          "TOML file with keys of this table, without tables; keys that stand beside `file` replace those of the "
          "file. The stored study has the values, not the file.", contents},
     };

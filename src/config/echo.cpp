@@ -14,7 +14,7 @@ namespace {
 void write_table(std::string_view table, const std::string& name, const Settings& settings,
                  std::string& out) {
     for (const auto& field : fields()) {
-        if (field.table != table || field.kind == FieldKind::device_file) continue;
+        if (field.table != table || field.kind == FieldKind::key_file) continue;
         out += fmt::format("{} = {}\n", field.key, value_toml(field, field.access.get(settings, name)));
     }
 }

@@ -50,6 +50,11 @@ constexpr Access at_operand() {
             }};
 }
 
+/// Of a file of keys, which has no value of its own.
+inline constexpr Access of_no_value{
+    [](const Settings&, const std::string&) -> Value { return std::string(); },
+    [](Settings&, const std::string&, const Value&) {}};
+
 constexpr Range above(double low) {
     return {.low = low, .low_open = true};
 }
@@ -84,5 +89,6 @@ std::vector<Field> crossbar_fields();
 std::vector<Field> device_of_fields();
 std::vector<Field> fidelity_of_fields();
 std::vector<Field> transform_fields();
+std::vector<Field> technology_fields();
 
 }  // namespace crossweep::config

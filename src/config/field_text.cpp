@@ -114,7 +114,7 @@ std::string allowed_text(const Field& field) {
         case FieldKind::text:
             return "a text that is not empty";
         case FieldKind::path:
-        case FieldKind::device_file:
+        case FieldKind::key_file:
             return "a path, relative to the study file or absolute";
         case FieldKind::choice:
             return words_text(field.words);

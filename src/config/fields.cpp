@@ -102,7 +102,7 @@ std::vector<Field> make_fields() {
     std::vector<Field> all;
     for (const auto& part : {study_fields(), model_fields(), data_fields(), device_fields("device"),
                              device_fields(devices_table), device_of_fields(), crossbar_fields(),
-                             fidelity_of_fields(), transform_fields(), run_fields()}) {
+                             fidelity_of_fields(), transform_fields(), technology_fields(), run_fields()}) {
         all.insert(all.end(), part.begin(), part.end());
     }
     return all;

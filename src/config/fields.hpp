@@ -25,7 +25,7 @@ enum class FieldKind {
     choice,          ///< one of Field::words
     transform_name,  ///< one of the study's transforms
     device_name,     ///< one of the study's devices, or of Field::words
-    device_file,     ///< a file of device keys; read in their place, and no value of its own
+    key_file,        ///< a file of the keys of one table; read in their place, and no value of its own
     reals,           ///< a list of reals
 };
 
@@ -95,6 +95,7 @@ std::vector<std::string> keys_of(std::string_view table);
 
 inline constexpr std::string_view devices_table = "devices.NAME";
 inline constexpr std::string_view transforms_table = "transforms.NAME";
+inline constexpr std::string_view technology_table = "technology";
 
 /// A value as people read it: 3, per_read, [0.286].
 std::string value_text(const Field& field, const Value& value);

@@ -42,13 +42,24 @@ bool is_of_device(const Field& field) {
 
 using Entries = std::vector<std::pair<std::string, std::string>>;
 
+/// Whether a field of a device or of a table of its own is as it is when nobody sets it.
+bool is_default(const Field& field, const Value& value) {
+    static const Settings defaults = [] {
+        Settings settings;
+        settings.devices["any"] = {};
+        return settings;
+    }();
+    return value == field.access.get(defaults, field.table == devices_table ? "any" : "");
+}
+
 void add_device(std::size_t number, const std::string& name, const Settings& settings, Entries& entries) {
     const auto table = name == default_device ? std::string_view("device") : devices_table;
     const auto of_access = name == default_device ? std::string() : name;
     for (const auto& field : fields()) {
-        if (field.table != table || field.role != Role::result) continue;
-        entries.emplace_back(fmt::format("device {}.{}", number, field.key),
-                             value_text(field, field.access.get(settings, of_access)));
+        if (field.table != table || (field.role != Role::result && field.role != Role::addition)) continue;
+        const auto value = field.access.get(settings, of_access);
+        if (field.role == Role::addition && is_default(field, value)) continue;
+        entries.emplace_back(fmt::format("device {}.{}", number, field.key), value_text(field, value));
     }
 }
 
@@ -117,11 +128,10 @@ Entries entries_of(const std::string& toml, const std::string& name) {
 
 std::vector<std::pair<std::string, std::string>> identity(const Settings& settings) {
     Entries entries;
-    static const Settings defaults;
     for (const auto& field : fields()) {
         if (is_of_device(field) || (field.role != Role::result && field.role != Role::addition)) continue;
         const auto value = value_in_force(field, settings);
-        if (field.role == Role::addition && value == value_in_force(field, defaults)) continue;
+        if (field.role == Role::addition && is_default(field, value)) continue;
         entries.emplace_back(point_path(field), value_text(field, value));
     }
     add_operands(settings, entries);
@@ -131,7 +141,7 @@ std::vector<std::pair<std::string, std::string>> identity(const Settings& settin
 std::vector<KeyValue> key_values(const Settings& settings) {
     std::vector<KeyValue> values;
     for (const auto& field : fields()) {
-        const bool is_scalar = field.kind != FieldKind::reals && field.kind != FieldKind::device_file;
+        const bool is_scalar = field.kind != FieldKind::reals && field.kind != FieldKind::key_file;
         if (!is_scalar || field.table == "run" || field.table == devices_table) continue;
         const auto value = value_in_force(field, settings);
         values.push_back({point_path(field), value_text(field, value),

@@ -6,6 +6,7 @@
 #include <array>
 #include <initializer_list>
 
+#include "crossweep/crossbar/large_small.hpp"
 #include "key_path.hpp"
 #include "operands.hpp"
 
@@ -107,9 +108,10 @@ const OperandKey* first_at(Fidelity fidelity, const PerOperand<OperandInForce>& 
 void check_digits(const PerOperand<OperandInForce>& operands, const crossbar::CrossbarParams& params,
                   const Complain& complain) {
     const auto* circuit = first_at(Fidelity::circuit, operands);
+    if (circuit == nullptr) circuit = first_at(Fidelity::large_small, operands);
     const auto* operand = circuit != nullptr ? circuit : first_at(Fidelity::sliced, operands);
     if (operand == nullptr) return;
-    const std::string_view word = circuit != nullptr ? "circuit" : "sliced";
+    const std::string_view word = fidelity_word(operands[static_cast<std::size_t>(operand->role)].fidelity);
     if (params.weight_levels == 0) {
         report(
             complain, {"crossbar.weight_levels"},
@@ -120,15 +122,73 @@ void check_digits(const PerOperand<OperandInForce>& operands, const crossbar::Cr
     if (params.input_bits == 0 && circuit != nullptr) {
         report(
             complain, {"crossbar.input_bits"},
-            fmt::format("crossbar.input_bits = 0 leaves inputs continuous, and at fidelity circuit those of "
+            fmt::format("crossbar.input_bits = 0 leaves inputs continuous, and at fidelity {} those of "
                         "operand {} come bit by bit. Give at least 2 bits, or make it sliced or behavioural.",
-                        operand->key));
+                        word, operand->key));
     }
     if (params.input_bits > 0 && params.dac_bits > params.input_bits - 1) {
         report(complain, {"crossbar.dac_bits", "crossbar.input_bits"},
                fmt::format("crossbar.dac_bits = {} is more than the {} that crossbar.input_bits = {} leaves "
                            "beside the sign (operand {} is {}). Lower it, or raise crossbar.input_bits.",
                            params.dac_bits, params.input_bits - 1, params.input_bits, operand->key, word));
+    }
+}
+
+/// What is not simulated at large_small, and what is simulated there alone.
+void check_large_small(const PerOperand<OperandInForce>& operands, const crossbar::CrossbarParams& params,
+                       const Complain& complain) {
+    // A word of random bits has the states of the cells that one conversion sums up.
+    constexpr std::uint32_t most_telegraph_rows = 32;
+    for (const OperandKey& key : operand_keys) {
+        const OperandInForce& operand = operands[static_cast<std::size_t>(key.role)];
+        if (operand.device == nullptr || operand.device->telegraph_amplitude == 0) continue;
+        const auto path = device_path(*operand.device_name, "telegraph_amplitude");
+        if (operand.fidelity != Fidelity::large_small) {
+            report(complain, {path, "crossbar.fidelity"},
+                   fmt::format(
+                       "{} = {} acts at fidelity large_small alone, and operand {} is {}. Set it to 0, or "
+                       "make the operand large_small.",
+                       path, operand.device->telegraph_amplitude, key.key, fidelity_word(operand.fidelity)));
+            return;
+        }
+        const std::uint32_t rows = crossbar::rows_at_once(params, operand.device->bits_per_cell);
+        if (rows <= most_telegraph_rows) continue;
+        report(complain, {"crossbar.rows_at_once", "crossbar.adc_bits", path},
+               fmt::format(
+                   "{} = {} needs at most {} rows at once, and there are {} (crossbar.rows_at_once, or, at "
+                   "0, what crossbar.adc_bits = {} resolve). Lower them.",
+                   path, operand.device->telegraph_amplitude, most_telegraph_rows, rows, params.adc_bits));
+        return;
+    }
+    if (first_at(Fidelity::large_small, operands) == nullptr) return;
+    if (params.wire_resistance_ohm > 0) {
+        report(complain, {"crossbar.wire_resistance_ohm"},
+               fmt::format(
+                   "crossbar.wire_resistance_ohm = {} is not simulated at fidelity large_small, where few "
+                   "rows carry current. Set it to 0.",
+                   params.wire_resistance_ohm));
+    }
+    const bool by_tile = params.weight_scale == crossbar::ScaleBlock::tile ||
+                         params.written_scale == crossbar::ScaleBlock::tile;
+    if (by_tile) {
+        report(complain, {"crossbar.weight_scale", "crossbar.written_scale"},
+               "a scale of every tile is not possible at fidelity large_small, where arrays are shared. Give "
+               "\"tensor\", \"head\" or \"column\".");
+    }
+}
+
+void check_technology(const Settings& settings, const PerOperand<OperandInForce>& operands,
+                      const Complain& complain) {
+    const std::uint32_t most = settings.technology.most_bits_per_cell;
+    for (const OperandInForce& operand : operands) {
+        if (operand.device == nullptr || operand.device->bits_per_cell <= most) continue;
+        const auto path = device_path(*operand.device_name, "bits_per_cell");
+        report(
+            complain, {path, "technology.most_bits_per_cell"},
+            fmt::format("{} = {} is more than a cell of {} holds (technology.most_bits_per_cell = {}). Lower "
+                        "it, or give another technology.",
+                        path, operand.device->bits_per_cell, settings.technology.name, most));
+        return;
     }
 }
 
@@ -168,6 +228,8 @@ void check_point(const Settings& settings, const Complain& complain) {
     for (const auto& [name, params] : settings.devices) check_device(name, params, complain);
     const auto in_force = operands_in_force(settings);
     check_digits(in_force, settings.crossbar, complain);
+    check_large_small(in_force, settings.crossbar, complain);
+    check_technology(settings, in_force, complain);
     for (const auto role : {linalg::Role::written_keys, linalg::Role::written_values}) {
         const auto& operand = in_force[static_cast<std::size_t>(role)];
         if (operand.device != nullptr) check_clip(settings, operand, complain);

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 
-#include "device_file.hpp"
+#include "key_file.hpp"
 #include "key_path.hpp"
 
 namespace crossweep::config {
@@ -35,13 +35,12 @@ void read_member(std::span<const std::string> segments, const Member& member, Re
     }
 }
 
-/// The keys of one table, those of its device file first. `path` names the table and has room for the key.
+/// The keys of one table, those of its file first. `path` names the table and has room for the key.
 void read_table(std::vector<std::string> path, const Node& table, Reading& reading, Context& context) {
     for (const auto& member : table.members) {
         path.back() = member.key;
         const auto key = find_key(path);
-        if (key && key->field->kind == FieldKind::device_file)
-            read_device_file(*key, member, reading, context);
+        if (key && key->field->kind == FieldKind::key_file) read_key_file(*key, member, reading, context);
     }
     for (const auto& member : table.members) {
         path.back() = member.key;

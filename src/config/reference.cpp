@@ -116,7 +116,7 @@ std::string_view kind_text(FieldKind kind) {
         case FieldKind::device_name:
             return "text";
         case FieldKind::path:
-        case FieldKind::device_file:
+        case FieldKind::key_file:
             return "path";
         case FieldKind::choice:
             return "word";

@@ -162,12 +162,13 @@ TEST(DeviceFile, is_named_as_the_study_is_when_something_in_it_is_wrong) {
     }
 }
 
-TEST(Operands, are_behavioural_on_the_device_table_but_for_embedding_head_and_selector) {
+TEST(Operands, are_behavioural_on_the_device_table_but_for_embedding_head_selector_and_functions) {
     const auto operands = operands_of({"device.g_max_S=2e-5"});
     for (std::size_t role = 0; role < operands.size(); ++role) {
         const bool outside = role == static_cast<std::size_t>(Role::embedding) ||
                              role == static_cast<std::size_t>(Role::head) ||
-                             role == static_cast<std::size_t>(Role::selector);
+                             role == static_cast<std::size_t>(Role::selector) ||
+                             linalg::is_function(static_cast<Role>(role));
         EXPECT_EQ(operands[role].fidelity, outside ? Fidelity::digital : Fidelity::behavioural) << role;
         EXPECT_EQ(operands[role].device.g_max_S, outside ? device::DeviceParams{}.g_max_S : 2e-5) << role;
     }
@@ -185,14 +186,20 @@ TEST(Operands, are_found_by_their_keys) {
                                                          {"values", Role::written_values},
                                                          {"embedding", Role::embedding},
                                                          {"head", Role::head},
-                                                         {"selector", Role::selector}};
+                                                         {"selector", Role::selector},
+                                                         {"softmax", Role::softmax},
+                                                         {"layer_norm", Role::layer_norm},
+                                                         {"gelu", Role::gelu}};
     ASSERT_EQ(keys.size(), linalg::role_count);
     for (const auto& [key, role] : keys) {
+        // Functions have crossbars at large_small alone.
+        const auto fidelity = linalg::is_function(role) ? Fidelity::large_small : Fidelity::circuit;
+        const std::string word = linalg::is_function(role) ? "large_small" : "circuit";
         const auto operands = operands_of(
-            {"devices.a.g_max_S=3e-5", "device_of." + key + "=a", "fidelity_of." + key + "=circuit"});
+            {"devices.a.g_max_S=3e-5", "device_of." + key + "=a", "fidelity_of." + key + "=" + word});
         for (std::size_t other = 0; other < operands.size(); ++other) {
             const bool is_it = static_cast<Role>(other) == role;
-            EXPECT_EQ(operands[other].fidelity == Fidelity::circuit, is_it) << key << " " << other;
+            EXPECT_EQ(operands[other].fidelity == fidelity, is_it) << key << " " << other;
             EXPECT_EQ(operands[other].device.g_max_S == 3e-5, is_it) << key << " " << other;
         }
     }

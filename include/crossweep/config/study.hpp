@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "crossweep/cost/technology.hpp"
 #include "crossweep/trial/trial_params.hpp"
 
 namespace crossweep::config {
@@ -70,6 +71,7 @@ struct Settings {
     std::string transform = "none";  ///< name of the transform in force; key transform.name
     /// By name; "none" always exists and changes nothing.
     std::map<std::string, transform::TransformParams> transforms = {{"none", {}}};
+    cost::Technology technology;
     RunParams run;
 
     /// What the trial needs of this point: the transform in force, and the fidelity and device of each
