@@ -40,6 +40,8 @@ float FunctionUnit::to_codes(std::span<const float> x) {
     const linalg::Quantiser quantiser(linalg::largest_magnitude(x), crossbar_.input_bits);
     codes_.resize(x.size());
     quantiser.to_codes(x, codes_);
+    // Digits are cut from whole numbers; that an input is not finite shows in the step.
+    if (!std::isfinite(quantiser.step())) std::ranges::fill(codes_, 0.0F);
     return quantiser.step();
 }
 
@@ -49,6 +51,10 @@ void FunctionUnit::softmax(MatrixView x, float scale, std::optional<Index> first
         const std::span<float> all = row_of(x, row);
         const std::span<float> seen = first ? all.first(static_cast<std::size_t>(*first + row + 1)) : all;
         const float step = to_codes(seen);
+        if (!std::isfinite(step)) {
+            std::ranges::fill(seen, step);
+            continue;
+        }
         const float largest = *std::ranges::max_element(codes_);
         for (float& code : codes_)
             code = std::nearbyint(largest_code * std::exp(scale * step * (code - largest)));

@@ -85,6 +85,11 @@ const Case cases[] = {
      [](ChipParams& p) { p.crossbar.array_rows = p.crossbar.array_columns = 64; }},
     {"cut_by_heads", [](ChipParams& p) { p.crossbar.weight_scale = ScaleBlock::head; }},
     {"perfect_cells", [](ChipParams& p) { p.device.read_noise_sigma = p.device.write_noise_sigma = 0; }},
+    {"few_rows_at_once",
+     [](ChipParams& p) {
+         p.device.bits_per_cell = 1;
+         p.crossbar.adc_bits = 2;
+     }},
     {"some_digital",
      [](ChipParams& p) {
          p.digital = {Role::key, Role::mlp_in, Role::written_values};
@@ -103,14 +108,14 @@ TEST_P(EngineAndShapes, count_the_same) {
 }
 
 std::string name_of(const testing::TestParamInfo<std::tuple<Fidelity, Case>>& info) {
-    constexpr const char* words[] = {"digital", "behavioural", "sliced", "circuit"};
+    constexpr const char* words[] = {"digital", "behavioural", "sliced", "circuit", "large_small"};
     const auto& [fidelity, changed] = info.param;
     return std::string(words[static_cast<int>(fidelity)]) + "_" + changed.name;
 }
 
 INSTANTIATE_TEST_SUITE_P(Activity, EngineAndShapes,
                          testing::Combine(testing::Values(Fidelity::behavioural, Fidelity::sliced,
-                                                          Fidelity::circuit),
+                                                          Fidelity::circuit, Fidelity::large_small),
                                           testing::ValuesIn(cases)),
                          name_of);
 
@@ -147,6 +152,33 @@ TEST(Activity, of_k_and_v_by_hand) {
     EXPECT_EQ(counter.of_writing(keys, 11).cell_writes, 11U * 24 * 8);
     EXPECT_EQ(counter.of_writing(keys, 11).write_steps, 7U);
     EXPECT_EQ(counter.of_writing(keys, 1).cell_writes, 24U * 8);
+}
+
+TEST(Activity, at_large_small_by_hand) {
+    // 11 vectors through 24 inputs and 40 outputs, 1-bit cells: 8 slices of two columns, 3 rows at once, so 8
+    // groups; arrays of 7 x 5: 4 x 8.
+    ChipParams params = chip(Fidelity::large_small);
+    params.device.bits_per_cell = 1;
+    params.crossbar.adc_bits = 2;
+    const ActivityCounter counter(params.crossbar, params.transform, params.operands());
+    const ProductShape shape{Role::mlp_in, 11, 40, 24, 12};
+    const Activity counted = counter.of_product(shape);
+    EXPECT_EQ(counter.arrays_of(shape), 4U * 8 * 16);
+    EXPECT_EQ(counter.stored_B(shape), 2U * 40 * 24);  // 8 bits and a sign: two bytes
+    EXPECT_EQ(counted.array_reads, 11U * 8 * 16 * 8 * 8);
+    EXPECT_EQ(counted.row_drives, 11U * 8 * 16 * 24 * 8);
+    EXPECT_EQ(counted.conversions, 11U * 8 * 16 * 40 * 8);
+    EXPECT_EQ(counted.cell_writes, 40U * 24 * 16);
+    EXPECT_EQ(counted.write_steps, 24U * 8 * 16);
+    EXPECT_EQ(counted.storage_B, 11U * (24 + 40) + 2 * 40 * 24);
+    EXPECT_EQ(counted.buffer_B + counted.read_steps + counted.digital_operations, 0U);
+    const Activity softmax = counter.of_function(Role::softmax, 11, 24);
+    EXPECT_EQ(softmax.conversions, 11U * 7 * 8);
+    EXPECT_EQ(softmax.digital_operations, 4U * 11 * 24);
+    EXPECT_EQ(softmax.cell_writes, 0U);
+    const Activity norm = counter.of_function(Role::layer_norm, 11, 24);
+    EXPECT_EQ(norm.conversions, 11U * 8 * 8 * (1 + 16));
+    EXPECT_EQ(norm.cell_writes, 11U * 24 * 16);
 }
 
 TEST(Activity, clipping_saves_a_slice) {
