@@ -10,6 +10,7 @@
 
 #include "crossweep/core/error.hpp"
 #include "crossweep/crossbar/cells.hpp"
+#include "crossweep/crossbar/large_small.hpp"
 #include "crossweep/device/noise.hpp"
 #include "crossweep/io/atomic_file.hpp"
 #include "crossweep/trial/unit_runner.hpp"
@@ -37,11 +38,12 @@ PointKind kind_of(const trial::Experiment& experiment, PointId point) {
     kind.crossbar.adc_range_top = defaults.adc_range_top;
     kind.crossbar.adc_percentile = defaults.adc_percentile;
     for (std::size_t i = 0; i < params.operands.size(); ++i) {
-        const auto& operand = params.operands[i];
+        const auto role = static_cast<linalg::Role>(i);
+        const auto simulated = crossbar::simulation_of(role, params.operands[i], params.crossbar);
+        const crossbar::OperandParams& operand = simulated.operand;
         const bool perfect =
             operand.fidelity != crossbar::Fidelity::digital &&
-            crossbar::make_cells(static_cast<linalg::Role>(i), operand, params.crossbar, params.transform)
-                .are_perfect();
+            crossbar::make_cells(role, operand, simulated.crossbar, params.transform).are_perfect();
         kind.operands.emplace_back(operand.fidelity, device::draws_at_every_read(operand.device),
                                    operand.device.bits_per_cell, perfect);
     }

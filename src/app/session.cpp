@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "crossweep/crossbar/crossbar_engine.hpp"
+#include "crossweep/crossbar/large_small.hpp"
 #include "share_study.hpp"
 
 namespace crossweep::app {
@@ -43,10 +44,13 @@ std::size_t points_of_a_minute(const trial::Experiment& experiment, std::size_t 
     for (std::uint32_t p = 0; p < experiment.points(); ++p) {
         const auto& network = experiment.model(experiment.reference_of(PointId(p))).network;
         const double of_point = static_cast<double>(network.multiply_accumulates() * shard_images);
-        const auto& operands = experiment.params(PointId(p)).operands;
-        const bool circuit = std::any_of(operands.begin(), operands.end(), [](const auto& operand) {
-            return operand.fidelity == crossbar::Fidelity::circuit;
-        });
+        const trial::PointParams& params = experiment.params(PointId(p));
+        bool circuit = false;
+        for (std::size_t i = 0; i < params.operands.size(); ++i) {
+            const auto role = static_cast<linalg::Role>(i);
+            const auto simulated = crossbar::simulation_of(role, params.operands[i], params.crossbar);
+            circuit = circuit || simulated.operand.fidelity == crossbar::Fidelity::circuit;
+        }
         points = std::min(points, (circuit ? per_minute_of_circuit : per_minute) / of_point);
     }
     return static_cast<std::size_t>(std::max(points, 1.0));

@@ -44,10 +44,12 @@ std::span<const Case> cases() {
 const Case& case_of(const trial::PointParams& point) {
     const auto& operand = point.operands[static_cast<std::size_t>(Role::mlp_in)];
     const bool fresh = device::draws_at_every_read(operand.device);
+    // Arrays with converters take machines alike, however many rows they drive.
+    const Fidelity fidelity =
+        operand.fidelity == Fidelity::large_small ? Fidelity::circuit : operand.fidelity;
     return *std::find_if(all_cases.begin(), all_cases.end(), [&](const Case& timed) {
-        if (timed.fidelity != operand.fidelity) return false;
-        return operand.fidelity != Fidelity::behavioural ||
-               fresh == (timed.read_noise == ReadNoiseMode::per_read);
+        if (timed.fidelity != fidelity) return false;
+        return fidelity != Fidelity::behavioural || fresh == (timed.read_noise == ReadNoiseMode::per_read);
     });
 }
 

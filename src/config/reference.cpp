@@ -67,9 +67,10 @@ stand. A device that varies is swept like any setting (`devices.sram.g_max_S = [
 
 ## Operands
 
-A transformer has ten operands: the weights `q`, `k`, `v`, `proj`, `fc1` and `fc2` of the encoder blocks, `keys` and
-`values`, which are K and V as they are written for every input, and the weights `embedding` and `head`. Each has a
-device and a fidelity; what it does not say itself is `rest`:
+The operands of a transformer are the weights `q`, `k`, `v`, `proj`, `fc1` and `fc2` of the encoder blocks, `keys` and
+`values`, which are K and V as they are written for every input, and the weights `embedding`, `head` and `selector`. Each
+has a device and a fidelity, and so have the functions `softmax`, `layer_norm` and `gelu`, which are digital but at
+`large_small`. What an operand does not say itself is `rest`:
 
 ```toml
 [device_of]                  # a hybrid: what is written for every input lies in another memory
