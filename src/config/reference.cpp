@@ -89,6 +89,24 @@ Devices and fidelities are compared by sweeping them:
 "crossbar.fidelity" = ["behavioural", "circuit"]
 ```
 
+## Technology
+
+[technology] holds what a read, a conversion, a written cell or a moved byte costs; energy, area and latency of every
+point follow from it (docs/cost.md). It decides no record: with other figures a finished study is evaluated anew
+without being simulated again. The key `file` reads the figures from a file of its own, which must have all of them;
+figures that stand beside `file` replace those of the file. Those that ship are in `configs/technology/`:
+
+```toml
+[technology]
+file = "technology/sram_32nm.toml"
+columns_per_adc = 16         # beside `file`: replaces the value of the file
+
+[device]
+bits_per_cell = 1            # most_bits_per_cell of that file
+```
+
+Figures are swept like any setting (`technology.adc_energy_J = [1e-13, 3e-13]`); `file` cannot be.
+
 ## Results and the rest
 
 A finished (point, trial, shard) is kept and found again by what decides its numbers. Keys marked † do not: they may

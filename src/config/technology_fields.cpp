@@ -49,7 +49,7 @@ std::vector<Field> technology_fields() {
         figure<&P::adc_energy_J>("adc_energy_J", energy, "Of one conversion."),
         figure<&P::adc_area_m2>("adc_area_m2", area, "Of one converter with its multiplexer."),
         figure<&P::adc_latency_s>("adc_latency_s", latency, "Of one conversion."),
-        figure<&P::adc_growth_per_bit>("adc_growth_per_bit", "factor",
+        figure<&P::adc_growth_per_bit>("adc_growth_per_bit", "factor per bit",
             "On energy and area of a converter for every bit more than `adc_bits`. 2: a flash converter.",
             {.low = 1}),
         figure<&P::shift_add_energy_J>("shift_add_energy_J", energy, "After every conversion."),

@@ -4,8 +4,8 @@
 #include <bit>
 #include <cmath>
 #include <limits>
-
-#include "crossweep/core/error.hpp"
+#include <map>
+#include <utility>
 
 namespace crossweep::cost {
 namespace {
@@ -139,59 +139,61 @@ double latency_of(const Components& components) {
     return sum_of(components).latency_s;
 }
 
-/// Operands that work at the same time, as far as they are in one layer: only the slowest takes time. On
-/// shared arrays each works alone.
-int turn_of(const OperandDemand& demand) {
-    const Role role = demand.operand.role;
-    if (shares_arrays(demand)) return 1 + static_cast<int>(role);
-    switch (role) {
-        case Role::query:
-        case Role::key:
-        case Role::value:
-            return 0;
-        default:
-            return 1 + static_cast<int>(role);
-    }
-}
-
 std::size_t layer_of(const OperandDemand& demand, std::size_t depth) {
     const Role role = demand.operand.role;
     const bool is_outside = role == Role::embedding || role == Role::head || role == Role::selector;
     return is_outside ? depth : std::min<std::size_t>(demand.operand.layer.value(), depth);
 }
 
-/// What the arrays of an operand cost; with K and V, writing apart, since both are written at the same time.
-struct OperandCost {
+/// What is done at the same time within a block.
+enum class Together { nothing, projecting, writing };
+
+/// Operands that share arrays take turns.
+Together together_of(const OperandDemand& demand) {
+    const Role role = demand.operand.role;
+    const bool is_projection = role == Role::query || role == Role::key || role == Role::value;
+    return is_projection && !shares_arrays(demand) ? Together::projecting : Together::nothing;
+}
+
+/// One operand at work, or the writing of one to arrays of its own.
+struct Task {
     std::size_t layer;
-    int turn;
+    Together together;
     Components components;
-    double write_latency_s = 0;
 };
 
-/// Take the time of everything that is not the slowest of its turn.
-void let_work_together(std::vector<OperandCost>& operands) {
-    for (OperandCost& operand : operands) {
-        for (const OperandCost& other : operands) {
-            const bool together = other.layer == operand.layer && other.turn == operand.turn;
-            const bool first = &operand < &other;
-            const double mine = latency_of(operand.components), theirs = latency_of(other.components);
-            if (!together || &operand == &other || mine > theirs || (mine == theirs && first)) continue;
-            for (Cost& component : operand.components) component.latency_s = 0;
-            break;
-        }
+/// Of what is done at the same time, only the slowest takes time.
+void keep_slowest(std::vector<Task>& tasks) {
+    std::map<std::pair<std::size_t, Together>, Task*> slowest;
+    for (Task& task : tasks) {
+        if (task.together == Together::nothing) continue;
+        const auto [known, is_first] = slowest.try_emplace({task.layer, task.together}, &task);
+        if (is_first) continue;
+        const bool is_slower = latency_of(task.components) > latency_of(known->second->components);
+        Task& faster = is_slower ? *std::exchange(known->second, &task) : task;
+        for (Cost& component : faster.components) component.latency_s = 0;
     }
 }
 
-/// Of K and V of one layer, whichever is written longer takes time.
-void write_together(std::vector<OperandCost>& operands) {
-    for (OperandCost& operand : operands) {
-        const bool is_longest = std::ranges::none_of(operands, [&](const OperandCost& other) {
-            return other.layer == operand.layer &&
-                   (other.write_latency_s > operand.write_latency_s ||
-                    (other.write_latency_s == operand.write_latency_s && &other < &operand));
-        });
-        if (is_longest) of(Component::write, operand.components).latency_s += operand.write_latency_s;
+/// The area that belongs to no operand. `shared_bits` per cell of the shared arrays; 0: there are none.
+Components shared_area(std::uint32_t shared_bits, double stored_B, const crossbar::CrossbarParams& crossbar,
+                       const Technology& t) {
+    Components components{};
+    if (shared_bits > 0) {
+        components = area_of(t.computation_arrays, shared_bits, crossbar, t);
+        of(Component::storage, components).area_m2 =
+            stored_B * 8 / t.storage_bits_per_cell * t.storage_cell_area_m2;
     }
+    of(Component::buffer, components).area_m2 = t.buffer_capacity_B * t.buffer_area_m2_per_B;
+    of(Component::digital, components).area_m2 = t.digital_lanes * t.digital_area_m2;
+    return components;
+}
+
+/// Years until `writes_per_cell` writes for every inference have used up what a cell bears.
+double years_to_wear_out(double writes_per_cell, double latency_s, const Technology& t) {
+    if (t.endurance_writes == 0 || writes_per_cell == 0) return std::numeric_limits<double>::infinity();
+    const double inferences_per_s = t.inferences_per_s > 0 ? t.inferences_per_s : 1 / latency_s;
+    return t.endurance_writes / (writes_per_cell * inferences_per_s) / seconds_per_year;
 }
 
 }  // namespace
@@ -218,54 +220,45 @@ PointCost evaluate(std::span<const OperandDemand> demands, std::size_t depth,
                    const crossbar::CrossbarParams& crossbar, const Technology& technology) {
     PointCost cost;
     cost.layers.resize(depth + 1);
-    std::vector<OperandCost> operands;
+    std::vector<Task> tasks;
     double stored_B = 0, written_cells = 0;
     std::uint32_t shared_bits = 0;
     for (const OperandDemand& demand : demands) {
-        OperandCost operand{layer_of(demand, depth), turn_of(demand),
-                            energy_and_latency(demand, crossbar, technology)};
-        const bool shares = shares_arrays(demand);
-        const double copies = shares ? Share(demand, technology).copies : 1;
-        if (!shares) {
-            std::swap(operand.write_latency_s, of(Component::write, operand.components).latency_s);
-            operand.components += area_of(real(demand.arrays), demand.bits_per_cell, crossbar, technology);
+        const std::size_t layer = layer_of(demand, depth);
+        Task task{layer, together_of(demand), energy_and_latency(demand, crossbar, technology)};
+        double copies = 1;
+        if (shares_arrays(demand)) {
+            copies = Share(demand, technology).copies;
+            shared_bits = std::max(shared_bits, demand.bits_per_cell);
+        } else {
+            Task writing{layer, Together::writing, {}};
+            std::swap(of(Component::write, writing.components), of(Component::write, task.components));
+            tasks.push_back(writing);
+            task.components += area_of(real(demand.arrays), demand.bits_per_cell, crossbar, technology);
             cost.arrays += real(demand.arrays);
         }
-        operands.push_back(operand);
+        tasks.push_back(task);
         cost.array_reads += real(demand.activity.array_reads);
         cost.conversions += real(demand.activity.conversions);
         cost.cell_writes += real(demand.activity.cell_writes) * copies;
         cost.write_pulses += real(demand.activity.write_pulses) * copies;
         stored_B += real(demand.storage_B);
         written_cells += real(demand.written_cells);
-        if (shares) shared_bits = std::max(shared_bits, demand.bits_per_cell);
     }
-    let_work_together(operands);
-    write_together(operands);
-    for (const OperandCost& operand : operands) {
-        cost.components += operand.components;
-        cost.layers[operand.layer] += sum_of(operand.components);
+    keep_slowest(tasks);
+    for (const Task& task : tasks) {
+        cost.components += task.components;
+        cost.layers[task.layer] += sum_of(task.components);
     }
+    cost.components += shared_area(shared_bits, stored_B, crossbar, technology);
     if (shared_bits > 0) {
-        const double arrays = technology.computation_arrays;
-        cost.arrays += arrays;
-        cost.components += area_of(arrays, shared_bits, crossbar, technology);
-        of(Component::storage, cost.components).area_m2 =
-            stored_B * 8 / technology.storage_bits_per_cell * technology.storage_cell_area_m2;
-        written_cells += arrays * crossbar.array_rows * crossbar.array_columns;
+        cost.arrays += technology.computation_arrays;
+        written_cells +=
+            static_cast<double>(technology.computation_arrays) * crossbar.array_rows * crossbar.array_columns;
     }
-    of(Component::buffer, cost.components).area_m2 =
-        technology.buffer_capacity_B * technology.buffer_area_m2_per_B;
-    of(Component::digital, cost.components).area_m2 = technology.digital_lanes * technology.digital_area_m2;
     cost.chips = std::ceil(cost.total().area_m2 / technology.die_area_m2);
-
     cost.writes_per_cell = written_cells > 0 ? cost.write_pulses / written_cells : 0;
-    const double rate =
-        technology.inferences_per_s > 0 ? technology.inferences_per_s : 1 / cost.total().latency_s;
-    const bool wears = technology.endurance_writes > 0 && cost.writes_per_cell > 0;
-    cost.wear_out_years = wears
-                              ? technology.endurance_writes / (cost.writes_per_cell * rate) / seconds_per_year
-                              : std::numeric_limits<double>::infinity();
+    cost.wear_out_years = years_to_wear_out(cost.writes_per_cell, cost.total().latency_s, technology);
     return cost;
 }
 

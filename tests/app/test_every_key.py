@@ -89,6 +89,12 @@ PAIRS = {
     "fidelity_of.selector": ({"device.read_noise_sigma": 4.0}, "digital", "behavioural"),
 }
 
+# Of [technology], which decides what points cost and no record; tests/config/technology_test.cpp walks its keys.
+COSTS = {
+    "technology.name": ({}, "one", "another"),
+    "technology.adc_energy_J": (CIRCUIT, 1e-13, 2e-13),
+}
+
 
 def weights():
     """The smallest model that has every operand: one with a predictor that drops tokens."""
@@ -117,12 +123,12 @@ def toml(value):
 
 def settings(key, number):
     """The first or second point of a key, as a study lists it."""
-    others, *values = PAIRS[key]
+    others, *values = (PAIRS | COSTS)[key]
     return "".join(f'"{path}" = {toml(value)}\n' for path, value in sorted((others | {key: values[number]}).items()))
 
 
 def distinct_points():
-    return list(dict.fromkeys(settings(key, number) for key in PAIRS for number in (0, 1)))
+    return list(dict.fromkeys(settings(key, number) for key in PAIRS | COSTS for number in (0, 1)))
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +162,11 @@ def test_key_changes_the_result(results, key):
     one, other = results[settings(key, 0)], results[settings(key, 1)]
     assert np.isfinite(one).all() and np.isfinite(other).all()
     assert (one != other).any()
+
+
+@pytest.mark.parametrize("key", COSTS)
+def test_cost_leaves_the_result(results, key):
+    np.testing.assert_array_equal(results[settings(key, 0)], results[settings(key, 1)])
 
 
 def test_equal_settings_give_equal_results(results):

@@ -351,8 +351,9 @@ TEST(ReferenceMarkdown, has_a_row_for_every_key) {
     EXPECT_THAT(manual, HasSubstr("| `batch_images` † |"));
     EXPECT_THAT(manual, HasSubstr("\n## [device] and [devices.NAME]\n"));
     EXPECT_THAT(manual, HasSubstr("\n| `file` | path: "));
-    EXPECT_THAT(manual, HasSubstr("| `keys` | word: \"rest\", \"digital\", \"behavioural\", \"sliced\", "
-                                  "\"circuit\" or \"large_small\" | `\"rest\"` | K, written for every input. "));
+    EXPECT_THAT(manual,
+                HasSubstr("| `keys` | word: \"rest\", \"digital\", \"behavioural\", \"sliced\", "
+                          "\"circuit\" or \"large_small\" | `\"rest\"` | K, written for every input. "));
 }
 
 TEST(ReferenceMarkdown, keeps_every_row_in_its_columns) {

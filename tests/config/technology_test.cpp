@@ -1,7 +1,10 @@
 // The technology files that ship, what is wrong in others, and the published figures that they lead to.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
+#include <map>
 
 #include "crossweep/config/study.hpp"
 #include "crossweep/core/error.hpp"
@@ -97,6 +100,65 @@ TEST(Technology, changes_no_record) {
     // A study of before has no such table.
     const std::string before = dear.resolved_toml.substr(0, dear.resolved_toml.find("[technology]"));
     EXPECT_TRUE(differences(before, dear.resolved_toml).empty());
+}
+
+/// Components, and what else is told of a point.
+std::vector<double> numbers_of(const PointCost& of) {
+    std::vector<double> numbers{of.arrays, of.chips, of.writes_per_cell, of.wear_out_years};
+    for (const Cost& component : of.components)
+        numbers.insert(numbers.end(), {component.energy_J, component.area_m2, component.latency_s});
+    return numbers;
+}
+
+/// An operand with arrays of its own and one on shared arrays, with some of everything.
+std::vector<double> costs_of_everything(const std::string& technology_table) {
+    Activity some{.array_reads = 1000,
+                  .row_drives = 64000,
+                  .conversions = 64000,
+                  .read_steps = 8,
+                  .cell_writes = 4096,
+                  .write_pulses = 8192,
+                  .write_steps = 64};
+    some.buffer_B = some.interconnect_B = some.storage_B = some.digital_operations = 10000;
+    std::vector<OperandDemand> demands(2);
+    demands[0].operand = {LayerId(0), Role::written_keys};
+    demands[0].fidelity = Fidelity::circuit;
+    demands[1].operand = {LayerId(0), Role::mlp_in};
+    demands[1].fidelity = Fidelity::large_small;
+    for (OperandDemand& demand : demands) {
+        demand.arrays = demand.vectors = 10;
+        demand.written_cells = 4096;
+        demand.storage_B = 1000;
+        demand.activity = some;
+    }
+    CrossbarParams crossbar;
+    crossbar.adc_bits = 5;  // other than that of the figures, so that growth matters
+    const Study study = parse_study(study_with(technology_table), "study.toml");
+    return numbers_of(cost::evaluate(demands, 1, crossbar, study.base.technology));
+}
+
+// test_every_key.py says the same of the keys that decide records.
+TEST(Technology, every_figure_changes_some_cost) {
+    const std::map<std::string, std::string> base{{"die_area_m2", "1e-9"}, {"inferences_per_s", "1e6"}};
+    const auto text_with = [&](const std::string& key, const std::string& value) {
+        auto table = base;
+        table[key] = value;
+        std::string text;
+        for (const auto& [name, given] : table) text += name + " = " + given + "\n";
+        return text;
+    };
+    const std::vector<double> before = costs_of_everything(text_with("adc_bits", "6"));
+    std::size_t figures = 0;
+    for (const KeyValue& value : key_values(Settings{})) {
+        const std::string table = "technology.";
+        const std::string key = value.key.substr(std::min(table.size(), value.key.size()));
+        // What a cell can hold is a limit, not a cost.
+        if (!value.key.starts_with(table) || !value.number || key == "most_bits_per_cell") continue;
+        const double other = base.contains(key) ? 2 * std::stod(base.at(key)) : 2 * *value.number;
+        EXPECT_NE(costs_of_everything(text_with(key, fmt::format("{}", other))), before) << key;
+        ++figures;
+    }
+    EXPECT_GT(figures, 0U);
 }
 
 /// One read of one full array.

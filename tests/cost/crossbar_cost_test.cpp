@@ -63,6 +63,30 @@ TEST(CrossbarCost, operands_at_the_same_time_take_the_longest) {
     EXPECT_NEAR(at(Component::digital, cost).latency_s, (10 + 1) * t.digital_latency_s, 1e-18);
 }
 
+TEST(CrossbarCost, operands_outside_the_blocks_follow_one_another) {
+    std::vector<OperandDemand> selectors;
+    for (const std::uint32_t layer : {0U, 1U, 2U}) {
+        selectors.push_back({{LayerId(layer), Role::selector}});
+        selectors.back().activity.digital_operations = 640;
+    }
+    const Technology t;
+    const PointCost cost = evaluate(selectors, 3, CrossbarParams{}, t);
+    EXPECT_NEAR(at(Component::digital, cost).latency_s, 3 * 10 * t.digital_latency_s, 1e-18);
+    EXPECT_NEAR(cost.layers[3].latency_s, 3 * 10 * t.digital_latency_s, 1e-18);
+}
+
+TEST(CrossbarCost, projections_of_different_blocks_follow_one_another) {
+    auto demands = some_demands();
+    const double one_s = evaluate(demands, 2, CrossbarParams{}, Technology{}).total().latency_s;
+    for (OperandDemand next : some_demands()) {
+        next.operand.layer = LayerId(1);
+        demands.push_back(next);
+    }
+    const PointCost both = evaluate(demands, 2, CrossbarParams{}, Technology{});
+    EXPECT_NEAR(both.total().latency_s, 2 * one_s, 1e-15);
+    EXPECT_NEAR(both.layers[1].latency_s, both.layers[0].latency_s, 1e-18);
+}
+
 TEST(CrossbarCost, layers_and_components_add_up_to_the_same) {
     const PointCost cost = evaluate(some_demands(), 1, CrossbarParams{}, Technology{});
     Cost sum;
@@ -163,6 +187,18 @@ TEST(CrossbarCost, shared_arrays_hold_copies_that_share_the_inputs) {
     EXPECT_NEAR(at(Component::storage, cost).area_m2, 1000 * 4 * t.storage_cell_area_m2, 1e-20);
     EXPECT_NEAR(at(Component::storage, cost).energy_J, 3000 * t.storage_energy_J_per_B, 1e-20);
     EXPECT_NEAR(cost.writes_per_cell, 2 * 640.0 / (10 * 128 * 128), 1e-12);
+}
+
+TEST(CrossbarCost, operands_on_shared_arrays_take_turns) {
+    std::vector<OperandDemand> demands;
+    for (const Role role : {Role::query, Role::key, Role::value}) {
+        demands.push_back({{LayerId(0), role}, Fidelity::large_small, 1, 4});
+        demands.back().activity = {
+            .array_reads = 800, .cell_writes = 640, .write_pulses = 640, .write_steps = 20};
+    }
+    const double all_s = evaluate(demands, 1, CrossbarParams{}, Technology{}).total().latency_s;
+    demands.resize(1);
+    EXPECT_NEAR(all_s, 3 * evaluate(demands, 1, CrossbarParams{}, Technology{}).total().latency_s, 1e-15);
 }
 
 TEST(CrossbarCost, chips_are_filled_by_area) {
