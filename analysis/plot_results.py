@@ -5,6 +5,7 @@
     plot_results.py run/results.h5 --out figures --axis device.write_noise_factor --lines transform.name
     plot_results.py run/results.h5 --heat device.write_noise_factor device.on_off_ratio
     plot_results.py run/results.h5 --surface top5_accuracy
+    plot_results.py run/results.h5 --cost-key transform.beta
 
 Prints the files written, one per line. Exit codes: 0 done, 2 usage, 4 the file cannot be used.
 """
@@ -19,7 +20,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from crossweep_results import Results, ResultsError, SelectionError, layout, plots
+from crossweep_results import Results, ResultsError, SelectionError, costs, layout, plots
 
 
 def draw(results: Results, options: argparse.Namespace) -> list[Path]:
@@ -45,7 +46,21 @@ def draw(results: Results, options: argparse.Namespace) -> list[Path]:
     if heat and (options.heat or (heat_surface != "snr_layer_dB" and plots.has_values(results, heat_surface))):
         stem = "_".join(["heat", heat_surface, *map(_file_word, heat)])
         figures[stem] = plots.heat_map(results, *heat, heat_surface)
+    if options.cost_key or (results.has_costs and not options.surface):
+        figures |= draw_costs(results, options, main)
     return [path for stem, figure in figures.items() for path in plots.save(figure, options.out / stem)]
+
+
+def draw_costs(results: Results, options: argparse.Namespace, main: str) -> dict:
+    """What the points cost, and what that buys."""
+    figures = {}
+    if plots.has_values(results, main):
+        figures[{"top1_accuracy": "accuracy"}.get(main, main) + "_vs_energy"] = costs.accuracy_against_energy(results)
+    figures["cost_breakdown"] = costs.cost_breakdown(results)
+    key = options.cost_key or costs.key_of_cost(results)
+    if key:
+        figures[f"cost_vs_{_file_word(key)}"] = costs.cost_against(results, key, options.lines if options.cost_key else None)
+    return figures
 
 
 def _file_word(key: str) -> str:
@@ -65,6 +80,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--surface", metavar="NAME",
                         help="draw this surface alone (default: top1_accuracy, snr_dB, snr_layer_dB; accuracy_drop "
                              "in the heat map; of a language model perplexity for both)")
+    parser.add_argument("--cost-key", metavar="KEY",
+                        help="numeric key to draw energy, area and latency against (default: the one along which the cost "
+                             "changes, if any)")
     parser.add_argument("--partial", action="store_true", help="accept a file of an unfinished study")
     options = parser.parse_args(arguments)
     options.out = options.out or options.results.parent / "figures"

@@ -77,11 +77,10 @@ def numeric_view(results: Results, axis: Axis) -> Axis:
     """A zipped or listed axis seen through its first key with distinct finite numbers, if it has one."""
     if axis.numeric:
         return axis
-    for key, variable in results.surfaces.data_vars.items():
-        if variable.dims == (axis.dimension,):
-            seen = results.axis(key)
-            if seen.numeric and _distinct(seen):
-                return seen
+    for key in results.keys_of_axes(axis.dimension):
+        seen = results.axis(key)
+        if seen.numeric and _distinct(seen):
+            return seen
     return axis
 
 

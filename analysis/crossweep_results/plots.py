@@ -29,7 +29,7 @@ MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
 REFERENCE_COLOUR = "#222222"
 assert len(COLOURS) == len(MARKERS) == MOST_LINES
 
-_STYLE = {"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd",
+STYLE = {"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd",
           "grid.linewidth": 0.6, "axes.axisbelow": True, "font.size": 10, "axes.titlesize": 10,
           "legend.frameon": False, "legend.fontsize": 9, "svg.hashsalt": "crossweep", "figure.dpi": 100}
 
@@ -81,12 +81,12 @@ def accuracy_against(results: Results, axis: str | None = None, lines: str | Non
     interval over trials, so surfaces that have one for images like these fall back to it, and the legend says so.
     """
     layout = layout or choose_layout(results, axis, lines)
-    surface, note = _with_interval(results, surface)
+    surface, note = with_interval(results, surface)
     show = quantity(surface)
     data = results.surface(surface).isel(layout.fixed) * show.factor
     clean = _noise_free(results, surface, layout)
-    with matplotlib.rc_context(_STYLE):
-        figure, panels = _panel_grid(1 if layout.panels is None else len(layout.panels))
+    with matplotlib.rc_context(STYLE):
+        figure, panels = panel_grid(1 if layout.panels is None else len(layout.panels))
         texts = []
         for i, panel in enumerate(panels):
             here = {} if layout.panels is None else {layout.panels.dimension: i}
@@ -106,7 +106,7 @@ def accuracy_against(results: Results, axis: str | None = None, lines: str | Non
         _legend(panels[min(figure.columns, len(panels)) - 1], layout.lines,
                 _extras(results, data, show, note, clean is not None))
         x_words = f" against {names.words(layout.x.key)}" if layout.x else ""
-        _title(figure, show.words + x_words, results, layout)
+        put_title(figure, show.words + x_words, results, layout)
     return figure
 
 
@@ -119,8 +119,8 @@ def snr_per_layer(results: Results, axis: str | None = None, lines: str | None =
     order = [0] if layout.x is None else list(np.argsort(layout.x.values)) if layout.x.numeric else list(range(len(layout.x)))
     columns = sorted(set(np.linspace(0, len(order) - 1, min(most_columns, len(order))).round().astype(int)))
     rows = 1 if layout.panels is None else len(layout.panels)
-    with matplotlib.rc_context(_STYLE):
-        figure, panels = _panel_grid(rows * len(columns), len(columns))
+    with matplotlib.rc_context(STYLE):
+        figure, panels = panel_grid(rows * len(columns), len(columns))
         for i, panel in enumerate(panels):
             row, column = divmod(i, len(columns))
             here = {} if layout.panels is None else {layout.panels.dimension: row}
@@ -138,8 +138,8 @@ def snr_per_layer(results: Results, axis: str | None = None, lines: str | None =
             if column == 0:
                 panel.set_ylabel("attention SNR (dB)")
         _share_y(panels)
-        _legend(panels[len(columns) - 1], layout.lines, [_note("all images and trials together")])
-        _title(figure, "attention SNR of each encoder block", results, layout)
+        _legend(panels[len(columns) - 1], layout.lines, [remark("all images and trials together")])
+        put_title(figure, "attention SNR of each encoder block", results, layout)
     return figure
 
 
@@ -166,10 +166,10 @@ def heat_map(results: Results, x: str, y: str, surface: str = "accuracy_drop") -
     scale = matplotlib.colors.LogNorm if show.logarithmic else matplotlib.colors.Normalize
     colours = scale(float(best.min()), float(best.max()))
     count = 1 if layout.panels is None else len(layout.panels)
-    with matplotlib.rc_context(_STYLE | {"axes.grid": False}):
+    with matplotlib.rc_context(STYLE | {"axes.grid": False}):
         cell = 0.95 if max(len(first), len(second)) <= 8 else 0.55
         size = (max(4.4, cell * len(first) + 1.4), max(2.6, 0.62 * cell * len(second) + 1.2))
-        figure, panels = _panel_grid(count, size=size)
+        figure, panels = panel_grid(count, size=size)
         bounds_shown = False
         for i, panel in enumerate(panels):
             here = {} if layout.panels is None else {layout.panels.dimension: i}
@@ -180,10 +180,10 @@ def heat_map(results: Results, x: str, y: str, surface: str = "accuracy_drop") -
         bar.set_label(textwrap.fill(show.label, 24))
         bar.outline.set_visible(False)
         if show.logarithmic:
-            _plain_ticks(bar.ax.yaxis, colours.vmin, colours.vmax)
+            plain_ticks(bar.ax.yaxis, colours.vmin, colours.vmax)
         words = f"{show.words} over {names.words(first.key)} and {names.words(second.key)}"
         small = f"small: {results.confidence * 100:g} % interval {show.interval}" if bounds_shown else ""
-        _title(figure, words, results, layout, small)
+        put_title(figure, words, results, layout, small)
     return figure
 
 
@@ -194,7 +194,7 @@ def save(figure: Figure, stem: str | Path) -> list[Path]:
     written = []
     for suffix, options in ((".png", {"dpi": 150}), (".svg", {"metadata": {"Date": None}})):
         path = stem.with_name(stem.name + suffix)
-        with matplotlib.rc_context(_STYLE):
+        with matplotlib.rc_context(STYLE):
             figure.savefig(path, facecolor="white", **options)
         written.append(path)
     return written
@@ -213,7 +213,7 @@ def _heat_axis(results: Results, key: str, data: xr.DataArray) -> Axis:
     return results.axis(key)
 
 
-def _with_interval(results: Results, surface: str) -> tuple[str, str]:
+def with_interval(results: Results, surface: str) -> tuple[str, str]:
     """The surface to draw and what to say of its interval, given that one trial gives none over trials."""
     data = results.surface(surface)
     if "bound" not in data.dims:
@@ -237,7 +237,7 @@ def _noise_free(results: Results, surface: str, layout: Layout) -> xr.DataArray 
 
 # ---- drawing ----------------------------------------------------------------------------------------------------
 
-def _panel_grid(count: int, columns: int = 3, size: tuple[float, float] | None = None) -> tuple[Figure, list]:
+def panel_grid(count: int, columns: int = 3, size: tuple[float, float] | None = None) -> tuple[Figure, list]:
     """A figure of `count` equal panels in rows of at most `columns`; the number of columns is kept on the figure."""
     columns = min(columns, count)
     rows = -(-count // columns)
@@ -338,7 +338,7 @@ def _share_y(panels: list) -> None:
     for panel in panels:
         panel.set_ylim(low, room)
         if panel.get_yscale() == "log":
-            _plain_ticks(panel.yaxis, low, room)
+            plain_ticks(panel.yaxis, low, room)
 
 
 def _dress_x(panel, axis: Axis | None, results: Results) -> None:
@@ -350,17 +350,17 @@ def _dress_x(panel, axis: Axis | None, results: Results) -> None:
     positions, order = _x_positions(axis)
     labels = [axis.labels[i] for i in order]
     if not axis.numeric:
-        _set_text_ticks(panel.xaxis, labels)
+        set_text_ticks(panel.xaxis, labels)
         panel.set_xlim(-0.6, len(labels) - 0.4)
         return
-    if _looks_logarithmic(positions):
+    if looks_logarithmic(positions):
         panel.set_xscale("log")
         panel.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     if len(positions) <= 8:
         panel.set_xticks(positions, labels)
 
 
-def _plain_ticks(axis, low: float, high: float) -> None:
+def plain_ticks(axis, low: float, high: float) -> None:
     """Ticks of a logarithmic axis from `low` to `high` as plain numbers, and enough of them."""
     if high < 4 * low:
         axis.set_major_locator(matplotlib.ticker.MaxNLocator(6))
@@ -371,7 +371,7 @@ def _plain_ticks(axis, low: float, high: float) -> None:
     axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
 
 
-def _looks_logarithmic(sorted_values: np.ndarray) -> bool:
+def looks_logarithmic(sorted_values: np.ndarray) -> bool:
     """Whether three or more positive values over more than a decade are spaced more evenly in logarithm."""
     if len(sorted_values) < 3 or sorted_values[0] <= 0 or sorted_values[-1] < 10 * sorted_values[0]:
         return False
@@ -379,7 +379,7 @@ def _looks_logarithmic(sorted_values: np.ndarray) -> bool:
     return logarithmic.std() / logarithmic.mean() < linear.std() / linear.mean()
 
 
-def _set_text_ticks(axis, labels: list[str]) -> None:
+def set_text_ticks(axis, labels: list[str]) -> None:
     wrapped = [textwrap.fill(label, 24, break_long_words=False) for label in labels]
     longest = max(len(line) for label in wrapped for line in label.split("\n"))
     # More characters than fit side by side in a panel: slant them.
@@ -399,7 +399,7 @@ def _draw_cells(panel, data: xr.DataArray, x: Axis, y: Axis, colours: matplotlib
     image = panel.imshow(cells, origin="lower", aspect="auto", cmap="cividis", norm=colours)
     panel.spines[:].set_visible(False)
     for axis, chosen, order in ((panel.xaxis, x, columns), (panel.yaxis, y, rows)):
-        _set_text_ticks(axis, [chosen.labels[i] for i in order])
+        set_text_ticks(axis, [chosen.labels[i] for i in order])
         axis.set_label_text(names.axis_label(chosen.key, chosen.values if chosen.numeric else None))
     panel.tick_params(length=0)
     if max(cells.shape) > 16:
@@ -426,7 +426,7 @@ def _draw_cells(panel, data: xr.DataArray, x: Axis, y: Axis, colours: matplotlib
 
 # ---- words ------------------------------------------------------------------------------------------------------
 
-def _note(text: str) -> Patch:
+def remark(text: str) -> Patch:
     """A legend entry without a sign."""
     return Patch(alpha=0, label=textwrap.fill(text, 30))
 
@@ -442,7 +442,7 @@ def _extras(results: Results, data: xr.DataArray, show: Quantity, note: str, ref
             text += " (one trial)"
         entries.append(Patch(facecolor="#999999", alpha=0.4, linewidth=0, label=textwrap.fill(text, 30)))
     elif note:
-        entries.append(_note(note))
+        entries.append(remark(note))
     return entries
 
 
@@ -451,7 +451,7 @@ def _legend(panel, lines: Axis | None, extras: list) -> None:
     handles = []
     if lines is not None:
         unit = names.axis_label(lines.key, lines.values if lines.numeric else None)
-        handles.append(_note(unit + ":"))
+        handles.append(remark(unit + ":"))
         handles += [Line2D([], [], color=colour, marker=marker, markersize=5, linewidth=1.6,
                            label=textwrap.fill(label, 30))
                     for label, (_, colour, marker) in zip(lines.labels, _styles(lines))]
@@ -459,7 +459,7 @@ def _legend(panel, lines: Axis | None, extras: list) -> None:
         panel.legend(handles=handles + extras, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
 
 
-def _title(figure: Figure, what: str, results: Results, layout: Layout, extra: str = "") -> None:
+def put_title(figure: Figure, what: str, results: Results, layout: Layout, extra: str = "") -> None:
     """Bold first line, then study, model, images × trials, fixed axes and `extra`, wrapped to the figure's width."""
     width = int(figure.get_figwidth() * 13)
     small = [results.summary(), layout.fixed_text(results), extra]

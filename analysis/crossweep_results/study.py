@@ -109,6 +109,20 @@ class Results:
         return self._group("predictions")
 
     @cached_property
+    def costs(self) -> xr.Dataset:
+        """Energy, area and latency of one input, [point, component] and `layer_`… [point, cost_layer], and counts [point].
+        Throws ResultsError if the file has none."""
+        if not self.has_costs:
+            raise ResultsError(f"{self.path} has no costs. Merge it again with a crossweep that knows them: `crossweep run` "
+                               "with the study for its directory, which computes nothing anew, writes them.")
+        return self._group("cost")
+
+    @property
+    def has_costs(self) -> bool:
+        """Whether the file says what its points cost; older ones do not."""
+        return "energy_J" in self.surfaces
+
+    @cached_property
     def attention(self) -> xr.Dataset:
         """`signal` and `noise`, sums of squares [point, trial, layer]."""
         return self._group("attention")
@@ -133,14 +147,17 @@ class Results:
         """The axis called `key`, or the zipped or listed axis that `key` is part of. Throws SelectionError."""
         if key in self.axes:
             return self.axes[key]
-        if key in self.surfaces.data_vars and self.surfaces[key].ndim == 1:
-            dimension = self.surfaces[key].dims[0]
-            if dimension in self.axes:
-                return self._make_axis(dimension, key)
+        if key in self.keys_of_axes():
+            return self._make_axis(self.surfaces[key].dims[0], key)
         near = difflib.get_close_matches(key, self.axes, 1, 0.5)
         hint = f'; did you mean "{near[0]}"?' if near else "."
         have = ", ".join(self.axes) or "none"
         raise SelectionError(f'{self.path} has no axis "{key}" (its axes: {have}){hint}')
+
+    def keys_of_axes(self, dimension: str | None = None) -> list[str]:
+        """Configuration keys with a value for each value of an axis, or of the axis `dimension`, that go by another name."""
+        return [k for k, v in self.surfaces.data_vars.items()
+                if k in self.points and v.ndim == 1 and v.dims[0] in self.axes and dimension in (None, v.dims[0])]
 
     def surface(self, name: str) -> xr.DataArray:
         """The surface `name`, [axes..., bound] or [axes..., layer]. Throws SelectionError naming those that exist."""

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -25,6 +26,17 @@ const std::vector<std::string> surface_names{"top1_accuracy",
                                              "perplexity_images_like_these",
                                              "bits_per_character",
                                              "bits_per_character_images_like_these"};
+
+/// Of one input, as the points' hardware has them; files of before there were costs have none.
+struct CostFigure {
+    const char* name;
+    const char* heading;
+    double per_unit;  ///< of the heading, in SI
+};
+constexpr std::array cost_figures{CostFigure{"energy_J", "energy in µJ", 1e-6},
+                                  CostFigure{"area_m2", "area in mm²", 1e-6},
+                                  CostFigure{"latency_s", "latency in ms", 1e-3}};
+constexpr const char* energy_delay = "energy_delay_Js";
 
 /// Axes of the grid: /axes lists the names of their coordinates in /surfaces.
 std::vector<Report::Axis> read_axes(const io::Hdf5File& file) {
@@ -105,6 +117,36 @@ std::size_t column_axis(const Report& report) {
     return chosen;
 }
 
+/// Characters, of which UTF-8 may take several bytes for one.
+std::size_t width_of(const std::string& text) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+}
+
+/// `rows` with their headings first.
+void print_table(const std::vector<std::vector<std::string>>& rows) {
+    std::vector<std::size_t> widths(rows[0].size());
+    for (const auto& row : rows) {
+        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+    }
+    for (const auto& row : rows) {
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            fmt::print("{}{:{}}{}", i == 0 ? "  " : "   ", "", widths[i] - width_of(row[i]), row[i]);
+        }
+        fmt::print("\n");
+    }
+}
+
+/// Place of `point` on every axis.
+std::vector<std::size_t> place_of(const Report& report, std::size_t point) {
+    std::vector<std::size_t> place(report.axes.size());
+    for (std::size_t a = report.axes.size(); a-- > 0;) {
+        place[a] = point % report.axes[a].labels.size();
+        point /= report.axes[a].labels.size();
+    }
+    return place;
+}
+
 void print_surface(const Report& report, const std::string& name, double scale, int digits) {
     const auto& values = report.surfaces.at(name);
     const std::size_t columns_axis = column_axis(report);
@@ -123,25 +165,58 @@ void print_surface(const Report& report, const std::string& name, double scale, 
     for (std::size_t point = 0; point < values.size(); ++point) {
         if (table && (point / stride) % columns != 0) continue;
         std::vector<std::string> row;
-        std::size_t rest = point;
-        for (std::size_t a = report.axes.size(); a-- > 0;) {
-            const auto& labels = report.axes[a].labels;
-            if (a != columns_axis) row.insert(row.begin(), labels[rest % labels.size()]);
-            rest /= labels.size();
+        const auto place = place_of(report, point);
+        for (std::size_t a = 0; a < report.axes.size(); ++a) {
+            if (a != columns_axis) row.push_back(report.axes[a].labels[place[a]]);
         }
         for (std::size_t c = 0; c < columns; ++c)
             row.push_back(interval(values[point + c * stride], scale, digits));
         rows.push_back(std::move(row));
     }
-    std::vector<std::size_t> widths(rows[0].size());
-    for (const auto& row : rows) {
-        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    print_table(rows);
+}
+
+/// Numbers of the axes along which a cost changes: noise costs nothing.
+std::vector<std::size_t> axes_of_cost(const Report& report) {
+    std::vector<std::size_t> axes;
+    std::size_t stride = report.points();
+    for (std::size_t a = 0; a < report.axes.size(); ++a) {
+        const std::size_t size = report.axes[a].labels.size();
+        stride /= size;
+        const auto changes = [&](const auto& figure) {
+            const std::vector<double>& values = report.costs.at(figure.name);
+            for (std::size_t point = 0; point < values.size(); ++point) {
+                const std::size_t first = point - point / stride % size * stride;
+                if (values[point] != values[first]) return true;
+            }
+            return false;
+        };
+        if (std::ranges::any_of(cost_figures, changes)) axes.push_back(a);
     }
-    for (const auto& row : rows) {
-        for (std::size_t i = 0; i < row.size(); ++i)
-            fmt::print("{}{:>{}}", i == 0 ? "  " : "   ", row[i], widths[i]);
-        fmt::print("\n");
+    return axes;
+}
+
+/// A row for every cost that differs from others.
+void print_costs(const Report& report) {
+    if (report.costs.empty()) return;
+    const std::vector<std::size_t> axes = axes_of_cost(report);
+    std::vector<std::vector<std::string>> rows(1);
+    for (const std::size_t a : axes) rows[0].push_back(report.axes[a].name);
+    for (const auto& figure : cost_figures) rows[0].emplace_back(figure.heading);
+    for (std::size_t point = 0; point < report.points(); ++point) {
+        const auto place = place_of(report, point);
+        bool is_first = true;  // on all other axes
+        for (std::size_t a = 0; a < place.size(); ++a)
+            is_first = is_first && (place[a] == 0 || std::ranges::find(axes, a) != axes.end());
+        if (!is_first) continue;
+        std::vector<std::string> row;
+        for (const std::size_t a : axes) row.push_back(report.axes[a].labels[place[a]]);
+        for (const auto& figure : cost_figures)
+            row.push_back(fmt::format("{:.4g}", report.costs.at(figure.name)[point] / figure.per_unit));
+        rows.push_back(std::move(row));
     }
+    fmt::print("\ncost of one input\n");
+    print_table(rows);
 }
 
 void print_accuracies(const Report& report) {
@@ -222,6 +297,11 @@ Report read_report(const std::filesystem::path& results) {
         for (std::size_t i = 0; i + 2 < bounds.size(); i += 3)
             surface.push_back({bounds[i], bounds[i + 1], bounds[i + 2]});
     }
+    if (file.contains("/cost")) {
+        for (const auto& figure : cost_figures)
+            report.costs[figure.name] = file.read<double>(std::string("/surfaces/") + figure.name);
+        report.costs[energy_delay] = file.read<double>(std::string("/surfaces/") + energy_delay);
+    }
     return report;
 }
 
@@ -238,6 +318,7 @@ void print_report(const Report& report) {
     fmt::print("\nattention SNR in dB, mean over layers{}\n",
                by_trial ? fmt::format(" [{:.0f} % interval over trials]", percent) : "");
     print_surface(report, "snr_dB", 1, 2);
+    print_costs(report);
     fmt::print("\ncontent_hash: {}\n", report.content_hash);
     print_mixed_paths(report.paths);
 }
@@ -257,12 +338,10 @@ std::string report_json(const Report& report) {
         json["axes"].push_back({{"name", axis.name}, {"values", axis.labels}});
     for (std::size_t point = 0; point < report.points(); ++point) {
         nlohmann::json entry;
-        std::size_t rest = point;
-        for (std::size_t a = report.axes.size(); a-- > 0;) {
-            const auto& labels = report.axes[a].labels;
-            entry["at"][report.axes[a].name] = labels[rest % labels.size()];
-            rest /= labels.size();
-        }
+        const auto place = place_of(report, point);
+        for (std::size_t a = 0; a < report.axes.size(); ++a)
+            entry["at"][report.axes[a].name] = report.axes[a].labels[place[a]];
+        for (const auto& [name, values] : report.costs) entry[name] = values[point];
         for (const auto& [name, values] : report.surfaces) {
             const Estimate& e = values[point];
             // NaN becomes null: the data cannot give it.

@@ -27,6 +27,7 @@ struct Report {
     double characters_per_token = 0;  ///< of a study of a language model; else 0
     std::vector<Axis> axes;
     std::map<std::string, std::vector<Estimate>> surfaces;  ///< by name, [point]
+    std::map<std::string, std::vector<double>> costs;       ///< likewise; empty if the file has none
     sweep::PathCounts paths;  ///< empty if the file is of before they were stored
     std::size_t points() const;
     bool is_of_language_model() const { return characters_per_token > 0; }

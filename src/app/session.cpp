@@ -7,6 +7,7 @@
 
 #include "crossweep/crossbar/crossbar_engine.hpp"
 #include "crossweep/crossbar/large_small.hpp"
+#include "point_costs.hpp"
 #include "share_study.hpp"
 
 namespace crossweep::app {
@@ -171,6 +172,7 @@ sweep::StudyDescription describe(const Session& session) {
                                              ? ChipNoise::present
                                              : ChipNoise::none);
     }
+    describe_costs(session, description);
     return description;
 }
 

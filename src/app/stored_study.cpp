@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "crossweep/core/content_hash.hpp"
@@ -76,6 +80,73 @@ sweep::Workload workload_of(const Json& json) {
     return workload;
 }
 
+// JSON knows no infinity: a time that never ends is null.
+Json number_to_json(double number) {
+    return std::isfinite(number) ? Json(number) : Json(nullptr);
+}
+
+double number_of(const Json& json) {
+    return json.is_null() ? std::numeric_limits<double>::infinity() : json.get<double>();
+}
+
+/// The counts of a cost, in the order in which they are stored.
+constexpr std::array cost_counts{&sweep::CostOfPoint::chips,           &sweep::CostOfPoint::arrays,
+                                 &sweep::CostOfPoint::array_reads,     &sweep::CostOfPoint::conversions,
+                                 &sweep::CostOfPoint::cell_writes,     &sweep::CostOfPoint::write_pulses,
+                                 &sweep::CostOfPoint::writes_per_cell, &sweep::CostOfPoint::wear_out_years};
+
+Json to_json(const std::vector<sweep::PartCost>& parts) {
+    Json json = Json::array();
+    for (const sweep::PartCost& part : parts) {
+        for (const double number : {part.energy_J, part.area_m2, part.latency_s})
+            json.push_back(number_to_json(number));
+    }
+    return json;
+}
+
+std::vector<sweep::PartCost> parts_of(const Json& json) {
+    std::vector<sweep::PartCost> parts;
+    for (std::size_t i = 0; i + 2 < json.size(); i += 3)
+        parts.push_back({number_of(json[i]), number_of(json[i + 1]), number_of(json[i + 2])});
+    return parts;
+}
+
+Json to_json(const sweep::CostOfPoint& cost) {
+    Json counts = Json::array();
+    for (const auto count : cost_counts) counts.push_back(number_to_json(cost.*count));
+    return {{"components", to_json(cost.components)}, {"layers", to_json(cost.layers)}, {"counts", counts}};
+}
+
+/// Noise costs nothing, so that few points differ in cost: each cost is stored once, with its points.
+Json costs_to_json(const sweep::StudyDescription& study) {
+    Json distinct = Json::array();
+    std::map<std::string, std::size_t> place_of;
+    std::vector<std::size_t> cost_of_point;
+    for (const sweep::CostOfPoint& cost : study.costs) {
+        Json json = to_json(cost);
+        const auto [found, is_new] = place_of.try_emplace(json.dump(), distinct.size());
+        cost_of_point.push_back(found->second);
+        if (is_new) distinct.push_back(std::move(json));
+    }
+    return {{"components", study.cost_components},
+            {"distinct", distinct},
+            {"cost_of_point", to_json(cost_of_point)}};
+}
+
+void read_costs(const Json& json, sweep::StudyDescription& study) {
+    json.at("components").get_to(study.cost_components);
+    std::vector<sweep::CostOfPoint> distinct;
+    for (const Json& stored : json.at("distinct")) {
+        sweep::CostOfPoint& cost = distinct.emplace_back();
+        cost.components = parts_of(stored.at("components"));
+        cost.layers = parts_of(stored.at("layers"));
+        for (std::size_t i = 0; i < cost_counts.size(); ++i)
+            cost.*cost_counts[i] = number_of(stored.at("counts").at(i));
+    }
+    for (const std::size_t cost : values_of<std::size_t>(json.at("cost_of_point")))
+        study.costs.push_back(distinct.at(cost));
+}
+
 Json description_to_json(const sweep::StudyDescription& study) {
     Json axes = Json::array();
     for (const sweep::ResultAxis& axis : study.axes)
@@ -92,7 +163,8 @@ Json description_to_json(const sweep::StudyDescription& study) {
             {"references", study.references},
             {"reference_of_point", to_json(study.reference_of_point)},
             {"has_chip_noise", has_chip_noise},
-            {"characters_per_token", study.characters_per_token}};
+            {"characters_per_token", study.characters_per_token},
+            {"costs", costs_to_json(study)}};
 }
 
 sweep::StudyDescription description_of(const Json& json) {
@@ -111,6 +183,8 @@ sweep::StudyDescription description_of(const Json& json) {
         study.chip_noise.push_back(noise ? ChipNoise::present : ChipNoise::none);
     // Not in what was stored before there were language models.
     study.characters_per_token = json.value("characters_per_token", 0.0);
+    // Nor before points had a cost.
+    if (json.contains("costs")) read_costs(json.at("costs"), study);
     return study;
 }
 

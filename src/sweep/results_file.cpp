@@ -3,11 +3,12 @@
 #include <array>
 #include <functional>
 #include <limits>
-#include <numeric>
 
+#include "cost_tables.hpp"
 #include "crossweep/io/atomic_file.hpp"
 #include "crossweep/io/hdf5_file.hpp"
 #include "crossweep/sweep/results.hpp"
+#include "labelled_file.hpp"
 #include "point_stream.hpp"
 
 namespace crossweep::sweep {
@@ -15,13 +16,6 @@ namespace {
 
 constexpr float float_nan = std::numeric_limits<float>::quiet_NaN();
 constexpr double double_nan = std::numeric_limits<double>::quiet_NaN();
-
-/// A dimension of a data set: the path of its scale, and its length.
-struct Dimension {
-    std::string scale;
-    std::size_t size;
-};
-using Dimensions = std::vector<Dimension>;
 
 /// Predictions of images, absent until they are put.
 struct Predictions {
@@ -42,6 +36,7 @@ class ResultsWriter {
     ResultsWriter(io::Hdf5File& file, const StudyDescription& study, const Census& census,
                   const ScratchFolder& folder)
         : file_(file),
+          data_(file),
           study_(study),
           census_(census),
           hasher_(census, folder),
@@ -63,50 +58,12 @@ class ResultsWriter {
     }
 
   private:
-    template <class T>
-    void put(const std::string& path, const std::vector<T>& values, const Dimensions& dimensions,
-             std::string_view units, std::string_view long_name) {
-        std::vector<std::size_t> shape;
-        for (const Dimension& dimension : dimensions) shape.push_back(dimension.size);
-        file_.write<T>(path, values, shape);
-        describe(path, dimensions, units, long_name);
-    }
-
-    /// A data set that gets its rows later, one for each point.
-    template <class T>
-    io::Hdf5Rows rows(const std::string& path, const Dimensions& dimensions, std::string_view units,
-                      std::string_view long_name) {
-        std::vector<std::size_t> shape;
-        for (const Dimension& dimension : dimensions) shape.push_back(dimension.size);
-        io::Hdf5Rows made = file_.create_rows<T>(path, shape);
-        describe(path, dimensions, units, long_name);
-        return made;
-    }
-
-    void describe(const std::string& path, const Dimensions& dimensions, std::string_view units,
-                  std::string_view long_name) {
-        file_.set_attribute(path, "units", units);
-        file_.set_attribute(path, "long_name", long_name);
-        for (std::size_t d = 0; d < dimensions.size(); ++d) {
-            if (dimensions[d].scale != path) file_.attach_scale(path, d, dimensions[d].scale);
-        }
-    }
-
     void put_column(const std::string& path, const Column& column, const Dimension& dimension) {
         if (column.number.empty()) {
-            put(path, column.text, {dimension}, "1", column.name);
+            data_.put(path, column.text, {dimension}, "1", column.name);
         } else {
-            put(path, column.number, {dimension}, unit_of(column.name), column.name);
+            data_.put(path, column.number, {dimension}, unit_of(column.name), column.name);
         }
-    }
-
-    /// The unit that a name carries as its suffix.
-    static std::string unit_of(const std::string& name) {
-        constexpr std::array<std::string_view, 3> units{"S", "s", "dB"};
-        for (const auto unit : units) {
-            if (name.ends_with(unit) && name[name.size() - unit.size() - 1] == '_') return std::string(unit);
-        }
-        return "1";
     }
 
     void write_attributes() {
@@ -119,28 +76,22 @@ class ResultsWriter {
             file_.set_attribute("/", "characters_per_token", std::array{study_.characters_per_token});
     }
 
-    void write_dimension(const Dimension& dimension, std::string_view long_name) {
-        std::vector<std::uint32_t> index(dimension.size);
-        std::iota(index.begin(), index.end(), 0U);
-        put(dimension.scale, index, {dimension}, "1", long_name);
-    }
-
     void write_dimensions() {
-        write_dimension(point_, "point of the study");
-        write_dimension(trial_, "trial (chip)");
-        write_dimension(shard_, "shard of the images");
-        write_dimension(layer_, "encoder block");
-        write_dimension(reference_, "noise-free reference");
-        put(image_.scale, study_.images, {image_}, "1", "index of the image in the data set");
-        put("/labels", study_.labels, {image_}, "1",
-            study_.is_of_language_model() ? "last token of the text" : "correct class");
+        data_.put_scale(point_, "point of the study");
+        data_.put_scale(trial_, "trial (chip)");
+        data_.put_scale(shard_, "shard of the images");
+        data_.put_scale(layer_, "encoder block");
+        data_.put_scale(reference_, "noise-free reference");
+        data_.put(image_.scale, study_.images, {image_}, "1", "index of the image in the data set");
+        data_.put("/labels", study_.labels, {image_}, "1",
+                  study_.is_of_language_model() ? "last token of the text" : "correct class");
     }
 
     void write_points() {
         for (const Column& column : study_.parameters) put_column("/points/" + column.name, column, point_);
         std::vector<std::uint32_t> reference(study_.reference_of_point.begin(),
                                              study_.reference_of_point.end());
-        put("/points/reference", reference, {point_}, "1", "noise-free reference of the point");
+        data_.put("/points/reference", reference, {point_}, "1", "noise-free reference of the point");
     }
 
     void write_paths() {
@@ -151,9 +102,9 @@ class ResultsWriter {
             records.push_back(static_cast<std::uint32_t>(count));
         }
         const Dimension path{"/path", names.size()};
-        write_dimension(path, "instruction-set path");
-        put("/paths/name", names, {path}, "1", "instruction sets that computed records");
-        put("/paths/records", records, {path}, "1", "records that they computed, with the references");
+        data_.put_scale(path, "instruction-set path");
+        data_.put("/paths/name", names, {path}, "1", "instruction sets that computed records");
+        data_.put("/paths/records", records, {path}, "1", "records that they computed, with the references");
     }
 
     void write_references(const PointStream& points) {
@@ -168,10 +119,12 @@ class ResultsWriter {
                     predictions.put(*record, r * images + s * study_.shard_images);
             }
         }
-        put("/reference/class", predictions.predicted, {reference_, image_}, "1", "noise-free prediction");
-        put("/reference/margin", predictions.margin, {reference_, image_}, "1",
-            "noise-free margin of the label");
-        put("/reference/loss", predictions.loss, {reference_, image_}, "nat", "noise-free cross entropy");
+        data_.put("/reference/class", predictions.predicted, {reference_, image_}, "1",
+                  "noise-free prediction");
+        data_.put("/reference/margin", predictions.margin, {reference_, image_}, "1",
+                  "noise-free margin of the label");
+        data_.put("/reference/loss", predictions.loss, {reference_, image_}, "nat",
+                  "noise-free cross entropy");
     }
 
     /// The three tables that have a row for each point, a point at a time.
@@ -196,17 +149,18 @@ class ResultsWriter {
 
     CountRows count_rows() {
         const Dimensions by_record{point_, trial_, shard_};
-        return {
-            rows<std::uint32_t>("/records/images", by_record, "1", "images evaluated"),
-            rows<std::uint32_t>("/records/predictions", by_record, "1",
-                                "predictions that every image asks for: of a text its next tokens"),
-            rows<std::uint32_t>("/records/correct_top1", by_record, "1",
-                                "predictions whose largest logit is the label's"),
-            rows<std::uint32_t>("/records/correct_top5", by_record, "1",
-                                "predictions whose label is among the five largest logits"),
-            rows<double>("/records/seconds", by_record, "s", "compute time"),
-            rows<std::uint8_t>("/records/failed", by_record, "1", "0 done, 1 failed, 2 not computed yet"),
-            rows<std::int32_t>("/records/path", by_record, "1", "index into /paths, -1 without a result")};
+        return {data_.rows<std::uint32_t>("/records/images", by_record, "1", "images evaluated"),
+                data_.rows<std::uint32_t>("/records/predictions", by_record, "1",
+                                          "predictions that every image asks for: of a text its next tokens"),
+                data_.rows<std::uint32_t>("/records/correct_top1", by_record, "1",
+                                          "predictions whose largest logit is the label's"),
+                data_.rows<std::uint32_t>("/records/correct_top5", by_record, "1",
+                                          "predictions whose label is among the five largest logits"),
+                data_.rows<double>("/records/seconds", by_record, "s", "compute time"),
+                data_.rows<std::uint8_t>("/records/failed", by_record, "1",
+                                         "0 done, 1 failed, 2 not computed yet"),
+                data_.rows<std::int32_t>("/records/path", by_record, "1",
+                                         "index into /paths, -1 without a result")};
     }
 
     void write_counts(CountRows& rows, const PointRecords& records) const {
@@ -242,10 +196,11 @@ class ResultsWriter {
 
     PredictionRows prediction_rows() {
         const Dimensions by_image{point_, trial_, image_};
-        return {
-            rows<std::int32_t>("/predictions/class", by_image, "1", "class with the largest logit"),
-            rows<float>("/predictions/margin", by_image, "1", "logit of the label minus the largest other"),
-            rows<float>("/predictions/loss", by_image, "nat", "cross entropy, mean over its predictions")};
+        return {data_.rows<std::int32_t>("/predictions/class", by_image, "1", "class with the largest logit"),
+                data_.rows<float>("/predictions/margin", by_image, "1",
+                                  "logit of the label minus the largest other"),
+                data_.rows<float>("/predictions/loss", by_image, "nat",
+                                  "cross entropy, mean over its predictions")};
     }
 
     void write_predictions(PredictionRows& rows, const PointRecords& records) const {
@@ -265,8 +220,8 @@ class ResultsWriter {
 
     AttentionRows attention_rows() {
         const Dimensions by_layer{point_, trial_, layer_};
-        return {rows<double>("/attention/signal", by_layer, "1", "sum of A^2 over images"),
-                rows<double>("/attention/noise", by_layer, "1", "sum of (A - A')^2 over images")};
+        return {data_.rows<double>("/attention/signal", by_layer, "1", "sum of A^2 over images"),
+                data_.rows<double>("/attention/noise", by_layer, "1", "sum of (A - A')^2 over images")};
     }
 
     void write_attention(AttentionRows& rows, const PointRecords& records) const {
@@ -291,12 +246,13 @@ class ResultsWriter {
     }
 
     void write_surfaces() {
-        Dimensions by_bound = write_axes(), by_layer = by_bound;
+        const Dimensions grid = write_axes();
+        Dimensions by_bound = grid, by_layer = grid;
         by_bound.push_back({"/surfaces/bound", 3});
         by_layer.push_back({"/surfaces/layer", layers_});
-        put(by_bound.back().scale, std::vector<std::string>{"low", "best", "high"}, {by_bound.back()}, "1",
-            "bound of the interval");
-        write_dimension(by_layer.back(), "encoder block");
+        data_.put(by_bound.back().scale, std::vector<std::string>{"low", "best", "high"}, {by_bound.back()},
+                  "1", "bound of the interval");
+        data_.put_scale(by_layer.back(), "encoder block");
 
         write_accuracies(by_bound);
         write_losses(by_bound);
@@ -308,7 +264,8 @@ class ResultsWriter {
                 snr_layer_dB.push_back(l < summary.snr_layer_dB.size() ? summary.snr_layer_dB[l]
                                                                        : double_nan);
         }
-        put("/surfaces/snr_layer_dB", snr_layer_dB, by_layer, "dB", "attention SNR of each layer");
+        data_.put("/surfaces/snr_layer_dB", snr_layer_dB, by_layer, "dB", "attention SNR of each layer");
+        write_costs(data_, study_, point_, grid);
     }
 
     Dimensions write_axes() {
@@ -334,7 +291,7 @@ class ResultsWriter {
             const Estimate e = estimate(summary);
             values.insert(values.end(), {e.low, e.best, e.high});
         }
-        put("/surfaces/" + name, values, dimensions, units, long_name);
+        data_.put("/surfaces/" + name, values, dimensions, units, long_name);
     }
 
     /// Two surfaces of `estimate(two_way(summary))`, one for each question that an interval answers.
@@ -372,6 +329,7 @@ class ResultsWriter {
     }
 
     io::Hdf5File& file_;
+    LabelledFile data_;
     const StudyDescription& study_;
     const Census& census_;
     StudyHasher hasher_;

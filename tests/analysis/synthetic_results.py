@@ -31,6 +31,7 @@ class Study:
     complete: bool = True
     flags: tuple[int, ...] = (2,)  # of the last records of an incomplete study: 1 failed, 2 missing
     characters_per_token: float = 0  # of a language model; else 0
+    costs: bool = False
     format_version: str = "1"
     format: str = "crossweep results"
 
@@ -72,7 +73,26 @@ def _drop(settings: dict) -> float:
     gamma = float(settings.get("device.write_noise_factor", 5))
     relief = {"none": 1.0, "clipformer_1_1": 0.8, "clipformer_2_1": 0.65}.get(settings.get("transform.name"), 0.5)
     worse = "small" in str(settings.get("model.weights", ""))
-    return 0.5 / (1 + np.exp(-(gamma - 6) * 0.9)) * relief * (1.2 if worse else 1.0)
+    coarse = 2.0 ** (2 - float(settings["crossbar.adc_bits"])) if "crossbar.adc_bits" in settings else 0
+    return 0.5 / (1 + np.exp(-(gamma - 6) * 0.9)) * relief * (1.2 if worse else 1.0) + coarse
+
+
+COMPONENTS = ["array", "row_driver", "adc", "shift_add", "write", "buffer", "interconnect", "digital", "storage"]
+
+
+def _costs(settings: dict) -> np.ndarray:
+    """[component, energy_J area_m2 latency_s]: fewer slices of K and V, larger arrays and fewer bits cost less."""
+    slices = 3 if settings.get("transform.name") == "clipformer_2_025" else 4
+    arrays = 4 * (6 + slices) * 64 / float(settings.get("crossbar.array_rows", 64))
+    adc = 2.0 ** (float(settings.get("crossbar.adc_bits", 6)) - 6)
+    cost = np.zeros((len(COMPONENTS), 3))
+    cost[0] = np.array([2e-6, 3e-9, 0.2e-3]) * [slices, arrays, 1]
+    cost[1] = np.array([0.4e-6, 1e-9, 0]) * [slices, arrays, 1]
+    cost[2] = np.array([6e-6, 9e-9, 0.6e-3]) * [slices * adc, arrays * adc, 1]
+    cost[3] = np.array([1e-6, 1e-9, 0]) * [slices, arrays, 1]
+    cost[4] = np.array([0.5e-6, 0, 0.05e-3]) * [slices, 1, 1]
+    cost[5:8] = [[2e-6, 7e-7, 0], [1.5e-6, 0, 0], [1e-6, 1e-7, 0.1e-3]]
+    return cost
 
 
 def write(path: str | Path, study: Study) -> Path:
@@ -156,8 +176,27 @@ def _write_contents(file, study, axes, shape, settings) -> None:
     signal = np.full((points, trials, layers), 1e3)
     writer.put("attention/signal", signal, [point, trial, layer])
     writer.put("attention/noise", signal / 10 ** (snr[:, None] / 10), [point, trial, layer])
-    _write_surfaces(writer, study, axes, shape, {"accuracy": accuracy, "noise_free": noise_free, "snr": snr,
+    costs = np.array([_costs(s) for s in settings]) if study.costs else None
+    if study.costs:
+        _write_costs(writer, costs, point, layers)
+    _write_surfaces(writer, study, axes, shape, {"costs": costs, "accuracy": accuracy, "noise_free": noise_free, "snr": snr,
                                                   "loss": loss})
+
+
+FIGURES = [("energy_J", "J"), ("area_m2", "m2"), ("latency_s", "s")]
+
+
+def _write_costs(writer, costs, point, layers) -> None:
+    component = writer.scale("cost/component", COMPONENTS)
+    layer = writer.scale("cost/cost_layer", [str(block) for block in range(layers)] + ["outside"])
+    for i, (name, units) in enumerate(FIGURES):
+        writer.put(f"cost/{name}", costs[:, :, i], [point, component], units)
+        of_layer = np.repeat(costs[:, :, i].sum(axis=1, keepdims=True) / (layers + 1), layers + 1, axis=1)
+        writer.put(f"cost/layer_{name}", of_layer, [point, layer], units)
+    for name, value in [("arrays", 640.0), ("array_reads", 1e6), ("conversions", 1e7), ("cell_writes", 4e4),
+                        ("write_pulses", 5e4), ("writes_per_cell", 1.25)]:
+        writer.put(f"cost/{name}", np.full(len(costs), value), [point])
+    writer.put("cost/wear_out_years", np.full(len(costs), np.inf), [point], "year")
 
 
 def _write_surfaces(writer, study, axes, shape, numbers) -> None:
@@ -189,3 +228,8 @@ def _write_surfaces(writer, study, axes, shape, numbers) -> None:
             ("snr_dB", _interval(snr.mean(axis=-1), 0.3, many), "dB")]:
         writer.put(f"surfaces/{name}", values, [*scales, bound], units, name.replace("_", " "))
     writer.put("surfaces/snr_layer_dB", snr, [*scales, layer], "dB", "attention SNR of each layer")
+    if study.costs:
+        total = numbers["costs"].sum(axis=1).reshape([*shape, 3])
+        for i, (name, units) in enumerate(FIGURES):
+            writer.put(f"surfaces/{name}", total[..., i], scales, units)
+        writer.put("surfaces/energy_delay_Js", total[..., 0] * total[..., 2], scales, "J s")

@@ -75,3 +75,33 @@ def test_results_of_before_there_was_loss_are_reported(tmp_path):
     assert "noise-free top-1 90.00 %" in report(tmp_path)
     told = json.loads(report(tmp_path, "--json"))
     assert told["reference_loss"] == [] and "loss" not in told["points"][0]
+
+
+def test_costs_are_in_json_point_by_point(tmp_path):
+    write_run(tmp_path, costs=True)
+    told = json.loads(report(tmp_path, "--json"))
+    with h5py.File(tmp_path / "results.h5") as file:
+        for name in ("energy_J", "area_m2", "latency_s", "energy_delay_Js"):
+            assert [point[name] for point in told["points"]] == list(file[f"surfaces/{name}"][:])
+
+
+def test_the_table_of_costs_has_a_row_for_every_cost_in_readable_units(tmp_path):
+    axes = {GAMMA: [3.0, 5.0], "transform.name": ["none", "clipformer_2_025"], "crossbar.adc_bits": [5.0, 6.0]}
+    (tmp_path / "study.toml").write_text("")
+    synthetic_results.write(tmp_path / "results.h5", synthetic_results.Study(axes=axes, costs=True))
+    shown = report(tmp_path)
+    table = shown[shown.index("cost of one input"):].splitlines()[1:6]
+    # Noise costs nothing: its axis is not there. Columns stand under their headings.
+    assert table[0].split("   ")[-3:] == ["energy in µJ", "area in mm²", "latency in ms"] and GAMMA not in table[0]
+    assert len({len(line) for line in table}) == 1
+    assert [line.split()[0] for line in table[1:]] == ["none", "none", "clipformer_2_025", "clipformer_2_025"]
+    with h5py.File(tmp_path / "results.h5") as file:
+        energies = file["surfaces/energy_J"][0].ravel() * 1e6
+    assert np.allclose([float(line.split()[2]) for line in table[1:]], energies, rtol=1e-3)
+
+
+def test_equal_costs_are_one_row_and_files_of_before_have_none(tmp_path):
+    shown = report(write_run(tmp_path, costs=True))
+    assert shown[shown.index("cost of one input"):].splitlines()[3] == ""
+    assert "cost" not in report(write_run(tmp_path))
+    assert "energy_J" not in json.loads(report(tmp_path, "--json"))["points"][0]

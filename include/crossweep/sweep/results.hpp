@@ -30,6 +30,25 @@ struct ResultAxis {
     std::vector<Column> keys;
 };
 
+/// Energy, area and latency of a part of the hardware.
+struct PartCost {
+    double energy_J = 0, area_m2 = 0, latency_s = 0;
+    bool operator==(const PartCost&) const = default;
+};
+
+/// What one input costs at a point: of texts on average over those of the study, but for the area, which is
+/// that of the longest.
+struct CostOfPoint {
+    std::vector<PartCost> components;  ///< in the order of StudyDescription::cost_components
+    std::vector<PartCost> layers;      ///< [block], then everything outside the blocks together
+    double chips = 0, arrays = 0, array_reads = 0, conversions = 0, cell_writes = 0, write_pulses = 0;
+    double writes_per_cell = 0;  ///< of the cells that are written for every input
+    double wear_out_years = 0;   ///< infinite if no cell wears
+    bool operator==(const CostOfPoint&) const = default;
+
+    PartCost total() const;
+};
+
 /// Everything about a study that records do not carry.
 struct StudyDescription {
     std::vector<std::pair<std::string, std::string>> attributes;  ///< of the file: provenance, in order
@@ -44,6 +63,8 @@ struct StudyDescription {
     std::vector<std::size_t> reference_of_point;
     std::vector<ChipNoise> chip_noise;  ///< [point]
     double characters_per_token = 0;    ///< of a study of a language model; else 0
+    std::vector<std::string> cost_components;
+    std::vector<CostOfPoint> costs;  ///< [point]; empty where a study was stored without
 
     bool is_of_language_model() const { return characters_per_token > 0; }
 };
