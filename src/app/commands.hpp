@@ -55,6 +55,8 @@ struct SimulateOptions {
 
 struct CostOptions {
     std::string model;                  ///< name of a published one, or weights
+    StudyOptions study;                 ///< whose points to cost on crossbars; without a file: none
+    std::size_t first = 0;              ///< so many of its points; 0: all
     std::vector<std::string> lengths;   ///< "128" or "128:1024"; none: the longest that the model takes
     std::vector<std::string> hardware;  ///< files, or folders of them
     bool beyond = false;                ///< allow lengths that the model has no positions for
@@ -72,7 +74,8 @@ ExitCode merge(const std::string& directory, bool partial, const std::string& co
 ExitCode report(const std::string& directory, bool json);
 ExitCode replay(const ReplayOptions& options);
 ExitCode inspect(const std::string& weights, std::uint32_t heads, bool json);
-/// Operations, bytes moved and roofline latency, from the shape alone.
+/// Operations, bytes moved and roofline latency, from the shape alone; or with a study, energy, area and
+/// latency of its points on crossbars.
 ExitCode cost(const CostOptions& options);
 ExitCode bench(const BenchOptions& options);
 /// How a study would run on many ranks, by the real scheduler in simulated time.

@@ -1,85 +1,20 @@
 // crossweep cost: which model, lengths and machines are asked for. What is printed of them: cost_report.hpp.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 
 #include "commands.hpp"
 #include "cost_report.hpp"
 #include "crossweep/config/hardware.hpp"
-#include "crossweep/cost/published_shapes.hpp"
-#include "crossweep/model/transformer.hpp"
+#include "model_to_cost.hpp"
+#include "study_cost.hpp"
 
 namespace crossweep::app {
 namespace {
 
 using cost::Hardware;
 using cost::TransformerShape;
-
-constexpr std::size_t longest = std::size_t{1} << 30;
-
-TransformerShape shape_of(const model::Architecture& a, const std::string& name) {
-    TransformerShape shape{name,     a.causal ? cost::Kind::decoder : cost::Kind::encoder,
-                           a.depth,  a.width,
-                           a.heads,  a.mlp_width,
-                           a.tokens, {}};
-    for (std::size_t block = 0; !a.cuts.empty() && block < a.depth; ++block)
-        shape.kept_tokens.push_back(static_cast<double>(a.tokens_in_block(block)) /
-                                    static_cast<double>(a.tokens));
-    return shape;
-}
-
-TransformerShape find_shape(const std::string& name_or_weights) {
-    if (const auto* published = cost::find_published_shape(name_or_weights)) return *published;
-    if (!std::filesystem::exists(name_or_weights)) {
-        std::vector<std::string_view> names;
-        for (const TransformerShape& shape : cost::published_shapes()) names.push_back(shape.name);
-        throw UsageError(
-            fmt::format("--model {} is neither a published model nor a file. Give the path of "
-                        "weights, or one of {}.",
-                        name_or_weights, fmt::join(names, ", ")));
-    }
-    const io::Safetensors file(name_or_weights);
-    return shape_of(model::Transformer(file).architecture(), name_or_weights);
-}
-
-/// A whole number from 1 to `longest`, or 0.
-std::size_t read_length(std::string_view text) {
-    std::size_t length = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
-    const bool is_whole = error == std::errc{} && end == text.data() + text.size();
-    return is_whole && length <= longest ? length : 0;
-}
-
-/// "128" alone, or "128:1024": 128 and its doubles up to 1024.
-void append_lengths(std::string_view text, std::vector<std::size_t>& lengths) {
-    const auto colon = text.find(':');
-    const std::size_t first = read_length(text.substr(0, colon));
-    const std::size_t last = colon == text.npos ? first : read_length(text.substr(colon + 1));
-    if (first == 0 || last < first) {
-        throw UsageError(
-            fmt::format("--lengths {} is not a number of tokens from 1 to {}, nor a range from:to. "
-                        "Write, for example, --lengths 128,256 or --lengths 128:4096.",
-                        text, longest));
-    }
-    for (std::size_t length = first; length <= last; length *= 2) lengths.push_back(length);
-}
-
-std::vector<std::size_t> lengths_of(const CostOptions& options, const TransformerShape& shape) {
-    std::vector<std::size_t> lengths;
-    for (const std::string& text : options.lengths) append_lengths(text, lengths);
-    if (lengths.empty()) lengths.push_back(shape.most_tokens);
-    for (const std::size_t length : lengths) {
-        if (length > shape.most_tokens && !options.beyond)
-            throw UsageError(
-                fmt::format("{} tokens are beyond the {} that {} has positions for. Give smaller "
-                            "--lengths, or --beyond to count as if it had more.",
-                            length, shape.most_tokens, shape.name));
-    }
-    return lengths;
-}
 
 /// Every file, those of folders in the order of their names.
 std::vector<Hardware> read_hardware(const std::vector<std::string>& paths) {
@@ -112,10 +47,28 @@ std::vector<Hardware> read_hardware(const std::vector<std::string>& paths) {
     return all;
 }
 
+/// The points of the study, or as many of them as are asked for; `model` stands in for their weights.
+ExitCode cost_of_study(const CostOptions& options) {
+    const std::vector<Hardware> machines = read_hardware(options.hardware);
+    std::vector<std::string> overrides = options.study.overrides;
+    if (!options.model.empty()) overrides.push_back("model.weights=" + options.model);
+    const config::Study study = config::load_study(options.study.file, overrides);
+    const std::vector<CostedPoint> points = cost_of_points(study, options);
+    const std::string& name = study.base.study.name;
+    fmt::print("{}", options.json ? study_cost_json(name, points, machines)
+                                  : study_cost_text(name, points, machines));
+    return ExitCode::done;
+}
+
 }  // namespace
 
 ExitCode cost(const CostOptions& options) {
-    const TransformerShape shape = find_shape(options.model);
+    if (!options.study.file.empty()) return cost_of_study(options);
+    if (options.model.empty())
+        throw UsageError("There is nothing to count. Give --model, or a study with --study.");
+    if (!options.study.overrides.empty() || options.first > 0)
+        throw UsageError("--set and --first go with a study. Give one with --study, or leave them out.");
+    const TransformerShape shape = ModelToCost::find(options.model, {}).shape();
     const std::vector<std::size_t> lengths = lengths_of(options, shape);
     const std::vector<Hardware> machines = read_hardware(options.hardware);
     fmt::print("{}",

@@ -138,14 +138,22 @@ int main(int argc, char** argv) {
     inspect_command->callback([&] { command = [&](auto&) { return app::inspect(weights, heads, json); }; });
 
     auto* cost_command =
-        program.add_subcommand("cost", "what a model computes and moves by length, and the latency of that");
+        program.add_subcommand("cost", "what a model computes and moves by length, and what that costs");
     cost_command->footer(
         "Counts come from the shape alone (docs/cost.md): multiplications and additions both count, an "
         "element\n"
         "is a byte. Names: bert-base, bert-large, gpt2, deit-tiny, deit-small, deit-base, lv-vit-s.\n"
-        "Example: crossweep cost --model bert-base --lengths 128:512 --hardware configs/hardware");
-    cost_command->add_option("--model", cost.model, "name of a published model, or a safetensors file")
-        ->required();
+        "Example: crossweep cost --model bert-base --lengths 128:512 --hardware configs/hardware\n"
+        "With a study: energy, area and latency of its points on crossbars, by component; nothing is "
+        "simulated.\n"
+        "Example: crossweep cost --study configs/architectures.toml --model bert-large");
+    cost_command->add_option("--model", cost.model,
+                             "name of a published model, or a safetensors file; default: the study's");
+    cost_command->add_option("--study", cost.study.file,
+                             "study file (TOML): cost of its points on crossbars");
+    cost_command->add_option("--set", cost.study.overrides,
+                             "override a key of the study: key=value (repeatable)");
+    cost_command->add_option("--first", cost.first, "only so many points of the study");
     cost_command
         ->add_option("--lengths", cost.lengths,
                      "numbers of tokens; 128:4096 is 128 and its doubles; default: the most the model takes")

@@ -28,13 +28,15 @@ struct HardwareKey {
     bool required = true;
 };
 
-constexpr std::array<HardwareKey, 6> keys{{
+constexpr std::array<HardwareKey, 8> keys{{
     {"description", "what the machine is, in words", &Hardware::description},
     {"source", "where its figures come from", &Hardware::source},
     {"peak_flop_per_s", "operations per second at most", nullptr, &Hardware::peak_flop_per_s},
     {"bandwidth_B_per_s", "bytes per second to and from memory", nullptr, &Hardware::bandwidth_B_per_s},
     {"vector_product_s", "seconds for one vector through a matrix that stays", nullptr,
      &Hardware::vector_product_s, false},
+    {"die_area_m2", "area of its die in square metres", nullptr, &Hardware::die_area_m2, false},
+    {"power_W", "power while it computes", nullptr, &Hardware::power_W, false},
     {"keeps", "what stays where it is multiplied", nullptr, nullptr, false},
 }};
 

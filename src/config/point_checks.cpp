@@ -161,12 +161,19 @@ void check_large_small(const PerOperand<OperandInForce>& operands, const crossba
         return;
     }
     if (first_at(Fidelity::large_small, operands) == nullptr) return;
-    if (params.wire_resistance_ohm > 0) {
-        report(complain, {"crossbar.wire_resistance_ohm"},
-               fmt::format(
-                   "crossbar.wire_resistance_ohm = {} is not simulated at fidelity large_small, where few "
-                   "rows carry current. Set it to 0.",
-                   params.wire_resistance_ohm));
+    struct Key {
+        std::string path;
+        double value;
+        const char* why;
+    };
+    for (const Key& key :
+         {Key{"crossbar.wire_resistance_ohm", params.wire_resistance_ohm, "few rows carry current"},
+          Key{"crossbar.adc_gain_sigma", params.adc_gain_sigma, "columns share a converter"},
+          Key{"crossbar.adc_offset_sigma", params.adc_offset_sigma, "columns share a converter"}}) {
+        if (key.value == 0) continue;
+        report(complain, {key.path},
+               fmt::format("{} = {} is not simulated at fidelity large_small, where {}. Set it to 0.",
+                           key.path, key.value, key.why));
     }
     const bool by_tile = params.weight_scale == crossbar::ScaleBlock::tile ||
                          params.written_scale == crossbar::ScaleBlock::tile;

@@ -221,6 +221,7 @@ PointCost evaluate(std::span<const OperandDemand> demands, std::size_t depth,
     PointCost cost;
     cost.layers.resize(depth + 1);
     std::vector<Task> tasks;
+    std::vector<double> results_B(depth + 1);  // [layer]; one after the other takes the same cells
     double stored_B = 0, written_cells = 0;
     std::uint32_t shared_bits = 0;
     for (const OperandDemand& demand : demands) {
@@ -243,6 +244,7 @@ PointCost evaluate(std::span<const OperandDemand> demands, std::size_t depth,
         cost.cell_writes += real(demand.activity.cell_writes) * copies;
         cost.write_pulses += real(demand.activity.write_pulses) * copies;
         stored_B += real(demand.storage_B);
+        results_B[layer_of(demand, depth)] += real(demand.results_B);
         written_cells += real(demand.written_cells);
     }
     keep_slowest(tasks);
@@ -250,6 +252,7 @@ PointCost evaluate(std::span<const OperandDemand> demands, std::size_t depth,
         cost.components += task.components;
         cost.layers[task.layer] += sum_of(task.components);
     }
+    stored_B += std::ranges::max(results_B);
     cost.components += shared_area(shared_bits, stored_B, crossbar, technology);
     if (shared_bits > 0) {
         cost.arrays += technology.computation_arrays;

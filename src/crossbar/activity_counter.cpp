@@ -117,9 +117,7 @@ Activity ActivityCounter::of_function(Role role, Index rows, Index width) const 
     activity.digital_operations = operations_of(role).beside_sums * elements;
     activity.storage_B = bytes;
     // Every row is summed up by a column of ones, which stay; a norm's squares by the row itself on cells.
-    const std::uint64_t planes = role == Role::softmax      ? 1
-                                 : role == Role::layer_norm ? 1 + cells_per_weight(role)
-                                                            : 0;
+    const std::uint64_t planes = sums_of(role);
     const std::uint64_t at_once = rows_at_once(crossbar_, operand(role).device.bits_per_cell);
     const std::uint64_t groups = (count(width) + at_once - 1) / at_once;
     const std::uint64_t reads = count(rows) * cycles(role) * planes;
@@ -203,6 +201,21 @@ std::uint64_t ActivityCounter::arrays_of(const WrittenShape& shape) const {
     if (is_digital(shape.role)) return 0;
     const Tiles tiles(grid_of_written(crossbar_, shape.role, shape.width, shape.head_width), shape.tokens);
     return tiles.input_tiles * tiles.output_tiles * cells_per_weight(shape.role);
+}
+
+std::uint64_t ActivityCounter::arrays_of_function(Role role, Index rows, Index width) const {
+    if (!shares_arrays(role)) return 0;
+    const auto parts = [](Index size, std::uint32_t of_part) {
+        return (count(size) + of_part - 1) / of_part;
+    };
+    if (role == Role::softmax) return parts(width, crossbar_.array_rows);
+    const std::uint64_t groups = parts(width, rows_at_once(crossbar_, operand(role).device.bits_per_cell));
+    return sums_of(role) * groups * parts(rows, crossbar_.array_columns);
+}
+
+std::uint64_t ActivityCounter::sums_of(Role role) const {
+    if (role == Role::softmax) return 1;
+    return role == Role::layer_norm ? 1 + cells_per_weight(role) : 0;
 }
 
 std::uint64_t ActivityCounter::cells_per_weight(Role role) const {

@@ -90,21 +90,21 @@ class DemandSum {
   public:
     explicit DemandSum(const crossbar::OperandTable& operands) : operands_(operands) {}
 
-    /// What one shape asks for, in each of `layers`.
-    void add(const std::vector<LayerId>& layers, Role role, const cost::OperandDemand& of_shape) {
+    /// What one shape asks for in each of `layers`, whatever layer it names.
+    void add(const std::vector<LayerId>& layers, const cost::OperandDemand& of_shape) {
+        const Role role = of_shape.operand.role;
         const crossbar::OperandParams& params = operands_[static_cast<std::size_t>(role)];
+        const bool shares = params.fidelity == crossbar::Fidelity::large_small;
         for (const LayerId layer : layers) {
             cost::OperandDemand& demand = sums_[{layer, role}];
             demand.operand = {layer, role};
             demand.fidelity = params.fidelity;
             demand.bits_per_cell = params.device.bits_per_cell;
-            // Shared arrays do one after the other, but all heads at once.
-            const bool in_turn = params.fidelity == crossbar::Fidelity::large_small && role != Role::softmax;
-            demand.arrays =
-                in_turn ? std::max(demand.arrays, of_shape.arrays) : demand.arrays + of_shape.arrays;
+            demand.arrays += of_shape.arrays;
             demand.vectors = std::max(demand.vectors, of_shape.vectors);
-            demand.written_cells += of_shape.written_cells;
+            if (of_shape.arrays > 0 && !shares) demand.written_cells += of_shape.activity.cell_writes;
             demand.storage_B += of_shape.storage_B;
+            if (shares) demand.results_B += of_shape.results_B;
             demand.activity += of_shape.activity;
         }
     }
@@ -142,33 +142,37 @@ ModelShapes shapes_of(const model::Transformer& network, std::size_t tokens) {
 
 std::vector<cost::OperandDemand> demands_of(const ModelShapes& shapes, const PointParams& point) {
     const crossbar::ActivityCounter counter(point.crossbar, point.transform, point.operands);
-    const auto shares_arrays = [&](Role role) {
-        return point.operands[static_cast<std::size_t>(role)].fidelity == crossbar::Fidelity::large_small;
-    };
     DemandSum sum(point.operands);
+    const auto elements = [](Index rows, Index columns) {
+        return static_cast<std::uint64_t>(rows * columns);
+    };
+    const std::uint64_t bytes = counter.activation_B();
     for (const auto& [shape, layers] : shapes.products) {
-        cost::OperandDemand demand;
-        demand.arrays = counter.arrays_of(shape);
-        demand.vectors = static_cast<std::uint64_t>(shape.vectors);
-        demand.storage_B = counter.stored_B(shape);
-        demand.activity = counter.of_product(shape);
-        sum.add(layers, shape.role, demand);
+        sum.add(layers, {.operand = {{}, shape.role},
+                         .arrays = counter.arrays_of(shape),
+                         .vectors = elements(shape.vectors, 1),
+                         .storage_B = counter.stored_B(shape),
+                         .activity = counter.of_product(shape),
+                         .results_B = elements(shape.vectors, shape.outputs) * bytes});
     }
     for (const auto& [shape, layers] : shapes.written) {
-        cost::OperandDemand demand;
-        demand.arrays = counter.arrays_of(shape);
-        demand.vectors = static_cast<std::uint64_t>(shape.vectors);
-        demand.activity = counter.of_writing(shape, shape.tokens);
-        if (!shares_arrays(shape.role)) demand.written_cells = demand.activity.cell_writes;
-        demand.activity += counter.of_reading(shape);
-        sum.add(layers, shape.role, demand);
+        crossbar::Activity activity = counter.of_writing(shape, shape.tokens);
+        activity += counter.of_reading(shape);
+        const bool is_keys = shape.role == Role::written_keys;
+        const Index outputs = is_keys ? shape.tokens * (shape.width / shape.head_width) : shape.width;
+        sum.add(layers, {.operand = {{}, shape.role},
+                         .arrays = counter.arrays_of(shape),
+                         .vectors = elements(shape.vectors, 1),
+                         .activity = activity,
+                         .results_B = elements(shape.vectors, outputs) * bytes});
     }
+    // Functions leave their results where their inputs were. Of a norm's rows, which are written themselves,
+    // copies would be of no use.
     for (const auto& [shape, layers] : shapes.functions) {
-        cost::OperandDemand demand;
-        demand.activity = counter.of_function(shape.role, shape.rows, shape.width);
-        // assumption: every row is summed up on an array of its own.
-        if (demand.activity.array_reads > 0) demand.arrays = static_cast<std::uint64_t>(shape.rows);
-        sum.add(layers, shape.role, demand);
+        sum.add(layers, {.operand = {{}, shape.role},
+                         .arrays = counter.arrays_of_function(shape.role, shape.rows, shape.width),
+                         .vectors = shape.role == Role::softmax ? elements(shape.rows, 1) : 1,
+                         .activity = counter.of_function(shape.role, shape.rows, shape.width)});
     }
     return sum.demands();
 }

@@ -17,6 +17,9 @@ TABLES = ("device", "crossbar", "device_of", "fidelity_of", "transforms.clip")
 
 CIRCUIT = {"crossbar.fidelity": "circuit"}
 SLICED = {"crossbar.fidelity": "sliced"}
+# Telegraph noise that some cells carry into another code.
+LARGE_SMALL = {"crossbar.fidelity": "large_small", "crossbar.weight_levels": 128, "crossbar.adc_bits": 2,
+               "device.bits_per_cell": 1, "device.telegraph_amplitude": 0.3}
 TABLE = {"device.read_noise_law": "table", "device.write_noise_law": "table", "device.read_noise_sigma": 1.0}
 AGED = {"device.t_read_s": 100.0, "device.written_t_read_s": 100.0, "device.drift_exponent": 0.1}
 CLIPPED = {"transforms.clip.beta": 0.5}
@@ -33,6 +36,7 @@ PAIRS = {
     "device.read_noise_sigma": ({}, 0.05, 0.06),
     "device.read_noise_table_conductance_S": (TABLE, [0.0, 1e-5], [0.0, 2e-5]),
     "device.read_noise_table_deviation_S": (TABLE, [1e-7, 1e-6], [1e-7, 2e-6]),
+    "device.telegraph_amplitude": (LARGE_SMALL, 0.3, 0.2),
     "device.write_noise_law": ({}, "clipformer", "proportional"),
     "device.write_noise_sigma": ({}, 0.1, 0.12),
     "device.write_noise_factor": ({}, 3, 4),
@@ -68,6 +72,7 @@ PAIRS = {
     "crossbar.adc_calibration_images": (CIRCUIT | {"crossbar.adc_bits": 3, "crossbar.adc_percentile": 100.0}, 1, 4),
     "crossbar.adc_gain_sigma": (CIRCUIT, 0.0, 0.1),
     "crossbar.adc_offset_sigma": (CIRCUIT, 0.0, 1.0),
+    "crossbar.rows_at_once": (LARGE_SMALL, 0, 2),
     "transforms.clip.centre_keys": ({}, "no", "yes"),
     "transforms.clip.alpha": ({}, 0, 2),
     "transforms.clip.beta": ({}, 1, 0.5),
@@ -83,6 +88,11 @@ PAIRS = {
 } | {
     f"fidelity_of.{operand}": ({}, "digital", "behavioural")
     for operand in ("q", "k", "v", "proj", "fc1", "fc2", "keys", "values", "embedding", "head")
+} | {
+    f"device_of.{function}": ({f"fidelity_of.{function}": "large_small", "device.read_noise_sigma": 0.5}, "rest", "other")
+    for function in ("softmax", "layer_norm")
+} | {
+    f"fidelity_of.{function}": ({}, "digital", "large_small") for function in ("softmax", "layer_norm", "gelu")
 } | {
     # So much noise that other tokens are kept.
     "device_of.selector": ({"fidelity_of.selector": "behavioural", "device.read_noise_sigma": 4.0}, "rest", "other"),

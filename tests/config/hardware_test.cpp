@@ -72,7 +72,7 @@ TEST(HardwareFile, every_mistake_has_its_sentence) {
     EXPECT_EQ(
         refusal(std::string(whole) + "peak_flops = 3"),
         "m.toml:5:1: unknown key \"peak_flops\". A hardware file has description, source, peak_flop_per_s, "
-        "bandwidth_B_per_s, vector_product_s, keeps.");
+        "bandwidth_B_per_s, vector_product_s, die_area_m2, power_W, keeps.");
     EXPECT_EQ(refusal(std::string(whole) + "kepes = []"),
               "m.toml:5:1: unknown key \"kepes\"; did you mean \"keeps\"?");
     EXPECT_EQ(

@@ -208,5 +208,17 @@ TEST(CrossbarCost, chips_are_filled_by_area) {
     EXPECT_EQ(evaluate(some_demands(), 1, CrossbarParams{}, t).chips, 3);
 }
 
+TEST(CrossbarCost, results_of_one_layer_after_the_other_take_the_same_storage) {
+    const Technology t;
+    std::vector<OperandDemand> demands;
+    for (const std::uint32_t layer : {0U, 1U, 1U}) {
+        demands.push_back({.operand = {LayerId(layer), Role::mlp_in}, .fidelity = Fidelity::large_small});
+        demands.back().storage_B = 1000;
+        demands.back().results_B = 100 * (layer + 1);
+    }
+    const PointCost cost = evaluate(demands, 2, CrossbarParams{}, t);
+    EXPECT_NEAR(at(Component::storage, cost).area_m2, (3000 + 400) * 4 * t.storage_cell_area_m2, 1e-20);
+}
+
 }  // namespace
 }  // namespace crossweep::cost

@@ -242,5 +242,21 @@ TEST(Activity, of_functions) {
     EXPECT_EQ(counter.of_function(Role::softmax, 11, 24).buffer_B, 2U * 11 * 24);
 }
 
+TEST(Activity, functions_fill_arrays_where_they_add_up_on_them) {
+    ChipParams params = chip(Fidelity::large_small);
+    params.crossbar.array_rows = params.crossbar.array_columns = 128;
+    params.crossbar.adc_bits = 2;
+    params.crossbar.mapping = Mapping::offset;
+    params.crossbar.weight_levels = 128;
+    params.device.bits_per_cell = 1;
+    const ActivityCounter shared(params.crossbar, params.transform, params.operands());
+    EXPECT_EQ(shared.arrays_of_function(Role::softmax, 512, 500), 4U);                  // ones, for all rows
+    EXPECT_EQ(shared.arrays_of_function(Role::layer_norm, 512, 10), (1 + 8) * 4U * 4);  // 4 groups of 3 rows
+    EXPECT_EQ(shared.arrays_of_function(Role::gelu, 512, 500), 0U);
+    params.fidelity = Fidelity::circuit;
+    const ActivityCounter digital(params.crossbar, params.transform, params.operands());
+    EXPECT_EQ(digital.arrays_of_function(Role::softmax, 512, 500), 0U);
+}
+
 }  // namespace
 }  // namespace crossweep::crossbar

@@ -28,8 +28,10 @@ shard_images = 3
 adc_calibration_images = 2
 [transforms.clip]
 alpha = 2
+[[sweep.zip]]
+"crossbar.fidelity" = ["behavioural", "sliced", "circuit", "large_small"]
+"device.telegraph_amplitude" = [0, 0, 0, 0.2]
 [sweep.grid]
-"crossbar.fidelity" = ["behavioural", "sliced", "circuit"]
 "transform.name" = ["none", "clip"]
 "device.write_noise_factor" = [0, 3]
 """

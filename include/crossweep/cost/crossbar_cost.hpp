@@ -36,6 +36,8 @@ struct OperandDemand {
     std::uint64_t written_cells = 0;  ///< of these arrays, those that are written for every input
     std::uint64_t storage_B = 0;      ///< that storage crossbars hold for it
     crossbar::Activity activity = {};
+    /// Of results that storage crossbars hold until the layer is done (large_small).
+    std::uint64_t results_B = 0;
 };
 
 struct Cost {

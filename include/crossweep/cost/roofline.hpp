@@ -22,6 +22,9 @@ struct Hardware {
     /// At least this long takes the product of one vector with a matrix that stays: only the arrays of that
     /// matrix work at it. 0: all of the machine does, as fast as the peak says.
     double vector_product_s = 0;
+    // For comparison with crossbars; 0: not known.
+    double die_area_m2 = 0;
+    double power_W = 0;  ///< while it computes
 
     /// Intensity from which on computing takes longer than moving.
     double ridge_flop_per_B() const { return peak_flop_per_s / bandwidth_B_per_s; }

@@ -55,6 +55,11 @@ class ActivityCounter {
     std::uint64_t arrays_of(const ProductShape& shape) const;
     std::uint64_t arrays_of(const WrittenShape& shape) const;
 
+    /// The same of a function of rows that adds up on arrays; else 0. The ones of a softmax's sum serve all
+    /// rows. For the squares of a norm every row has a column, in as many arrays as can read at the same
+    /// time.
+    std::uint64_t arrays_of_function(linalg::Role role, Eigen::Index rows, Eigen::Index width) const;
+
     /// Cells of one weight, those for signs included.
     std::uint64_t cells_per_weight(linalg::Role role) const;
     /// Bytes of one activation.
@@ -74,6 +79,9 @@ class ActivityCounter {
     /// What the arrays of a stored matrix, cut by `grid`, do for `vectors` input vectors.
     Activity of_arrays(linalg::Role role, std::uint64_t vectors, const ArrayGrid& grid,
                        Eigen::Index rows) const;
+    /// Planes of cells by which a function adds up a row at level large_small: ones, and for the squares of a
+    /// norm the row itself.
+    std::uint64_t sums_of(linalg::Role role) const;
     /// The parameters by which rows of arrays are read.
     CrossbarParams reading(linalg::Role role) const;
     double writes_of_a_cell(linalg::Role role) const;
