@@ -164,7 +164,8 @@ def results(tmp_path_factory):
 
 def test_every_key_of_the_manual_is_walked():
     # A device file is another way to give the other keys of [device].
-    assert set(keys_of_the_manual()) - {"device.file"} == set(PAIRS)
+    # GELU is a table of codes, which no cell holds.
+    assert set(keys_of_the_manual()) - {"device.file", "device_of.gelu"} == set(PAIRS)
 
 
 @pytest.mark.parametrize("key", PAIRS)
