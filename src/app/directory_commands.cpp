@@ -59,6 +59,19 @@ void print_answers(const io::Record& record) {
                std::exp(loss), record.seconds);
 }
 
+/// What the arrays of the point did for one image, as its engines counted it.
+void print_counted(const crossbar::ActivityTable& counted, std::uint32_t images) {
+    crossbar::Activity all;
+    for (const auto& [operand, activity] : counted) all += activity;
+    const auto of_image = [&](std::uint64_t count) { return static_cast<double>(count) / images; };
+    fmt::print("counted for one image: {:.6g} array reads, {:.6g} conversions, {:.6g} cells written",
+               of_image(all.array_reads), of_image(all.conversions), of_image(all.cell_writes));
+    const double pulses = static_cast<double>(all.write_pulses);
+    if (all.cell_writes > 0)
+        fmt::print(" with {:.4g} pulses each", pulses / static_cast<double>(all.cell_writes));
+    fmt::print("\n");
+}
+
 }  // namespace
 
 ExitCode merge(const std::string& path, bool partial, const std::string& command_line) {
@@ -123,6 +136,7 @@ ExitCode replay(const ReplayOptions& options) {
         return ExitCode::internal;
     }
     print_answers(record);
+    if (!workload.is_reference[options.point]) print_counted(runner.activity(), record.images);
     const std::optional<io::Record> stored = find_record(run, record.key);
     if (!stored) {
         fmt::print("the run directory has no such record yet\n");

@@ -60,6 +60,7 @@ std::vector<io::Record> UnitRunner::run(const WorkUnit& unit, const std::functio
         record.key = {{}, unit.trial.value(), unit.shard.value()};
         record.path = path_;
     }
+    activity_.clear();
     if (unit.points.empty()) return records;
     const std::size_t model = experiment_.reference_of(unit.points.front());
 
@@ -169,6 +170,7 @@ void UnitRunner::run_point(std::span<const std::uint32_t> batch, PointId point, 
         sums_[attention.image * depth + attention.layer.value()] =
             compare(reference.values, reference.tokens, attention);
     });
+    for (const auto& [operand, counted] : engine.activity()) activity_[operand] += counted;
     for (std::size_t i = 0; i < batch.size(); ++i) {
         if (!answers_[i].finite) {
             fail(record, fmt::format("image {} gives logits that are not finite", batch[i]));

@@ -3,10 +3,12 @@ and what to do. In expected sentences, FOLDER stands for the folder of the test.
 
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
 
+import h5py
 import numpy as np
 import pytest
 import tiny_study
@@ -347,6 +349,16 @@ def test_merge_of_an_unfinished_run_exits_75_unless_partial(study, tmp_path):
     report = json.loads(crossweep("report", tmp_path / "run", "--json").stdout)
     assert report["complete"] is False
     assert all(point["top1_accuracy"]["best"] is not None for point in report["points"])
+
+
+def test_replay_counts_what_results_say(study, tmp_path):
+    assert crossweep("run", study, "--out", tmp_path / "run").returncode == 0
+    replayed = crossweep("replay", tmp_path / "run", "--point", 1, "--trial", 0, "--shard", 0)
+    counted = re.search(r"counted for one image: (\S+) array reads, (\S+) conversions, (\S+) cells written with 1 pulses each",
+                        replayed.stdout)
+    with h5py.File(tmp_path / "run/results.h5") as file:
+        stored = [file[f"cost/{name}"][1] for name in ("array_reads", "conversions", "cell_writes")]
+    assert [float(number) for number in counted.groups()] == pytest.approx(stored, rel=1e-5)
 
 
 def test_replay_of_a_record_that_is_not_in_the_study_is_refused(study, tmp_path):

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "crossweep/core/work_unit.hpp"
+#include "crossweep/crossbar/activity.hpp"
 #include "crossweep/crossbar/programmed_weights.hpp"
 #include "crossweep/io/record.hpp"
 #include "crossweep/linalg/elementwise.hpp"
@@ -29,6 +30,9 @@ class UnitRunner {
     /// against it. A point whose logits are not finite gets a failed record; the others are not affected.
     /// Once `cancelled`, which is asked before every point of a batch, says so, gives what there is.
     std::vector<io::Record> run(const WorkUnit& unit, const std::function<bool()>& cancelled = {});
+
+    /// What the engines of the last unit have counted, all its points and images together.
+    const crossbar::ActivityTable& activity() const { return activity_; }
 
   private:
     struct Chip {
@@ -65,6 +69,7 @@ class UnitRunner {
     std::uint32_t seed_;
     std::size_t batch_images_;
     std::string path_;
+    crossbar::ActivityTable activity_;
     model::Activations activations_;
     std::vector<PreparedInput> prepared_;                      ///< [image of batch]
     std::vector<model::Input> inputs_;                         ///< of the batch, looking at prepared_
