@@ -198,7 +198,7 @@ std::string study_cost_text(const std::string& name, std::span<const CostedPoint
     for (const CostedPoint& point : points) text += legend_text(point);
     constexpr std::size_t most_breakdowns = 8;
     for (const CostedPoint& point : points.first(std::min(points.size(), most_breakdowns)))
-        text += "\n" + components_text(point, point.lengths.back());
+        text += fmt::format("\n{}", components_text(point, point.lengths.back()));
     if (points.size() > most_breakdowns) text += "\nComponents of all points: --json\n";
     return text;
 }

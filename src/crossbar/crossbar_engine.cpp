@@ -159,7 +159,10 @@ void CrossbarEngine::count_reading(const Written& written, std::size_t head, Ind
     activity += reading;
 }
 
-std::uint32_t CrossbarEngine::row_of_call(Role role, Index rows) {
+std::uint32_t CrossbarEngine::row_of_call(LayerId layer, Role role, Index rows) {
+    // A decoder passes all layers with one begin_image.
+    if (layer != calls_layer_) calls_ = {};
+    calls_layer_ = layer;
     return row_of_head(calls_[static_cast<std::size_t>(role)]++,
                        first_token_ + static_cast<std::size_t>(rows));
 }
@@ -173,8 +176,9 @@ void CrossbarEngine::softmax(LayerId layer, MatrixView x, float scale, std::opti
     activity_of(layer, Role::softmax) += counter_.of_function(Role::softmax, x.rows(), x.cols());
     FunctionUnit* unit = function_unit(Role::softmax);
     if (unit == nullptr) return MatmulEngine::softmax(layer, x, scale, first);
-    unit->softmax(x, scale, first,
-                  draws(NoiseSite::telegraph, layer, Role::softmax, row_of_call(Role::softmax, x.rows())));
+    unit->softmax(
+        x, scale, first,
+        draws(NoiseSite::telegraph, layer, Role::softmax, row_of_call(layer, Role::softmax, x.rows())));
 }
 
 void CrossbarEngine::layer_norm(LayerId layer, const ConstMatrixView& x, const linalg::Norm& norm,
@@ -184,7 +188,7 @@ void CrossbarEngine::layer_norm(LayerId layer, const ConstMatrixView& x, const l
     if (unit == nullptr) return MatmulEngine::layer_norm(layer, x, norm, y);
     unit->layer_norm(
         x, norm, y,
-        draws(NoiseSite::telegraph, layer, Role::layer_norm, row_of_call(Role::layer_norm, y.rows())));
+        draws(NoiseSite::telegraph, layer, Role::layer_norm, row_of_call(layer, Role::layer_norm, y.rows())));
 }
 
 void CrossbarEngine::add_bias_gelu(LayerId layer, MatrixView x, std::span<const float> bias,

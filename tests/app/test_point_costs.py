@@ -118,3 +118,16 @@ def test_texts_cost_the_mean_over_their_lengths_on_the_hardware_of_the_longest(t
         assert (short[name] <= long[name]).all()
     for name in ("area_m2", "layer_area_m2", "arrays"):
         assert np.array_equal(both[name], np.maximum(short[name], long[name])), name
+
+
+def test_a_technology_on_an_axis_changes_the_cost_and_nothing_else(tmp_path):
+    text = tiny_study.STUDY.split("[sweep.grid]")[0] + "[sweep.grid]\ntechnology.adc_energy_J = [1e-13, 3e-13]\n"
+    study = tiny_study.write_study(tmp_path / "study", text=text)
+    costs = costs_of(study, tmp_path / "run")
+    adc = list(costs["component"]).index(b"adc")
+    assert costs["energy_J"][1, adc] == pytest.approx(3 * costs["energy_J"][0, adc])
+    assert np.array_equal(np.delete(costs["energy_J"][0], adc), np.delete(costs["energy_J"][1], adc))
+    with h5py.File(tmp_path / "run" / "results.h5") as file:
+        assert file["points/technology.adc_energy_J"].attrs["units"] in ("J", b"J")
+        predicted = file["predictions/class"][:]
+        assert np.array_equal(predicted[0], predicted[1])

@@ -21,7 +21,8 @@ using linalg::Matrix;
 using linalg::view;
 
 constexpr ReadNoiseMode both_modes[] = {ReadNoiseMode::per_read, ReadNoiseMode::frozen};
-constexpr Fidelity on_crossbars[] = {Fidelity::behavioural, Fidelity::sliced, Fidelity::circuit};
+constexpr Fidelity on_crossbars[] = {Fidelity::behavioural, Fidelity::sliced, Fidelity::circuit,
+                                     Fidelity::large_small};
 
 /// The field's usual noise. ADCs are exact: coarse ones would hide the smallest differences.
 ChipParams noisy_chip(ReadNoiseMode mode, Fidelity fidelity = Fidelity::behavioural) {
@@ -259,7 +260,8 @@ TEST(CrossbarEngine, noise_of_a_token_does_not_depend_on_the_number_of_tokens) {
         in->probabilities.rightCols(in->shape.tokens - 6).setZero();
     }
     for (const ChipParams& params : noisy_chips()) {
-        if (params.fidelity == Fidelity::circuit) continue;  // draws there follow the columns of an array
+        // Draws of circuits follow the columns of an array.
+        if (params.fidelity == Fidelity::circuit || params.fidelity == Fidelity::large_small) continue;
         const Products of_many = noisy_products(params, ImageId(3), many);
         const Products of_few = noisy_products(params, ImageId(3), few);
         const Products exact = exact_products(few);

@@ -77,9 +77,9 @@ TEST_P(Family, ideal_limit_is_the_digital_result) {
 
 // Slices need whole numbers: 16 bits of them leave steps of 2^-16 of the largest weight and input.
 TEST_P(Family, slices_and_circuits_approach_the_digital_result) {
-    for (const Fidelity fidelity : {Fidelity::sliced, Fidelity::circuit}) {
+    for (const Fidelity fidelity : {Fidelity::sliced, Fidelity::circuit, Fidelity::large_small}) {
         auto params = chip_params(fidelity, noiseless());
-        params.crossbar.weight_levels = 65536;
+        params.crossbar.weight_levels = fidelity == Fidelity::large_small ? 32768 : 65536;
         params.crossbar.input_bits = 16;
         EXPECT_LT(error_of(stored_, params), 2e-3);
         params.crossbar.weight_levels = 16;

@@ -77,8 +77,9 @@ class CrossbarEngine final : public linalg::MatmulEngine {
     }
     /// The function unit, if it computes `role`.
     FunctionUnit* function_unit(linalg::Role role);
-    /// First row of the draws of a call of `role` for the present image: calls stand above the tokens.
-    std::uint32_t row_of_call(linalg::Role role, Eigen::Index rows);
+    /// First row of the draws of a call of `role` for the present image and layer: calls stand above the
+    /// tokens.
+    std::uint32_t row_of_call(LayerId layer, linalg::Role role, Eigen::Index rows);
     Cells& cells(linalg::Role role) { return *cells_[static_cast<std::size_t>(role)]; }
     bool is_digital(linalg::Role role) const { return operand(role).fidelity == Fidelity::digital; }
 
@@ -116,8 +117,9 @@ class CrossbarEngine final : public linalg::MatmulEngine {
 
     std::uint32_t image_draw_ = 0;                         ///< image index + 1: 0 is for the chip
     std::uint32_t first_token_ = 0;                        ///< of the rows that are multiplied
-    std::array<std::size_t, linalg::role_count> calls_{};  ///< of functions since begin_image
-    linalg::Scratch scaled_;                               ///< probabilities times the scales of their tokens
+    std::array<std::size_t, linalg::role_count> calls_{};  ///< of functions for this image and layer
+    LayerId calls_layer_ = {};
+    linalg::Scratch scaled_;  ///< probabilities times the scales of their tokens
     Written keys_{linalg::Role::written_keys}, values_{linalg::Role::written_values};
     InputConverter inputs_;
     CircuitMultiplier circuit_;
