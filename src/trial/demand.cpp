@@ -100,7 +100,11 @@ class DemandSum {
             demand.operand = {layer, role};
             demand.fidelity = params.fidelity;
             demand.bits_per_cell = params.device.bits_per_cell;
-            demand.arrays += of_shape.arrays;
+            // On shared arrays one product of a role follows another, but all heads of a softmax add up at
+            // once.
+            const bool in_turn = shares && role != Role::softmax;
+            demand.arrays =
+                in_turn ? std::max(demand.arrays, of_shape.arrays) : demand.arrays + of_shape.arrays;
             demand.vectors = std::max(demand.vectors, of_shape.vectors);
             if (of_shape.arrays > 0 && !shares) demand.written_cells += of_shape.activity.cell_writes;
             demand.storage_B += of_shape.storage_B;
