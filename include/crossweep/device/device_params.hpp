@@ -54,8 +54,8 @@ struct DeviceParams {
     ReadNoiseLaw read_noise_law = ReadNoiseLaw::proportional;
     double read_noise_sigma = 0.05;  ///< times what the law says; assumption: see PHYSICS
     NoiseTable read_noise_table;
-    /// Random telegraph noise: at every read a cell is at G (1 + amplitude) or G (1 - amplitude), either state
-    /// as likely (assumption). At level large_small alone.
+    /// Random telegraph noise: at every read a cell is at G (1 + amplitude) or G (1 - amplitude), either
+    /// state as likely (assumption). At level large_small alone.
     double telegraph_amplitude = 0;
 
     WriteNoiseLaw write_noise_law = WriteNoiseLaw::clipformer;
