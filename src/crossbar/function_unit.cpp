@@ -5,7 +5,6 @@
 
 #include "crossweep/crossbar/adc.hpp"
 #include "crossweep/crossbar/large_small.hpp"
-#include "crossweep/device/noise.hpp"
 #include "crossweep/linalg/elementwise.hpp"
 #include "crossweep/linalg/gaussian.hpp"
 #include "crossweep/linalg/quantise.hpp"
@@ -18,14 +17,13 @@ using linalg::MatrixView;
 using linalg::row_of;
 
 FunctionUnit::FunctionUnit(const OperandParams& operand, const CrossbarParams& crossbar)
-    : operand_(operand),
-      crossbar_(crossbar),
+    : crossbar_(crossbar),
       layout_(cell_layout(Fidelity::large_small, Mapping::differential, operand.device.bits_per_cell,
                           static_cast<float>(largest_input_code(crossbar.input_bits)),
                           static_cast<float>(largest_input_code(crossbar.input_bits)))),
       rows_at_once_(rows_at_once(crossbar, operand.device.bits_per_cell)),
       exact_(reads_exactly(operand, crossbar)),
-      background_(static_cast<double>(layout_.largest_digit) / (operand.device.on_off_ratio - 1)),
+      cells_(operand.device, device::Storage::stationary, {}, layout_, 0),
       largest_code_of_adc_(crossbar.adc_bits == 0 ? 0 : static_cast<double>((1U << crossbar.adc_bits) - 1)),
       signed_cycles_(input_cycles(crossbar, InputSign::both)),
       unsigned_cycles_(input_cycles(crossbar, InputSign::not_negative)) {
@@ -59,7 +57,8 @@ void FunctionUnit::softmax(MatrixView x, float scale, std::optional<Index> first
         for (float& code : codes_)
             code = std::nearbyint(largest_code * std::exp(scale * step * (code - largest)));
         begin_row(draws.identity(row), draws.key, 1);
-        const auto sum = static_cast<float>(sum_of_codes(InputSign::not_negative));
+        // Misread ones may add up to nothing.
+        const auto sum = std::max(1.0F, static_cast<float>(sum_of_codes(InputSign::not_negative)));
         for (std::size_t i = 0; i < seen.size(); ++i) seen[i] = codes_[i] / sum;
         std::fill(all.begin() + static_cast<std::ptrdiff_t>(seen.size()), all.end(), 0.0F);
     }
@@ -100,7 +99,7 @@ void FunctionUnit::begin_row(const DrawIdentity& draws, StreamKey key, std::size
     states_.resize(conversions);
     linalg::fill_words(key, draws, 0, states_);
     normal_.assign(conversions, 0.0F);
-    if (device::draws_at_every_read(operand_.device)) {
+    if (cells_.read_sigma() > 0) {
         DrawIdentity of_normals = draws;
         of_normals.site_layer_operand ^= (static_cast<std::uint32_t>(NoiseSite::telegraph) ^
                                           static_cast<std::uint32_t>(NoiseSite::product_read))
@@ -133,18 +132,21 @@ double FunctionUnit::sum_on_cells(std::span<const float> digits, InputSign sign)
             total += static_cast<double>(codes_[i]) * static_cast<double>(digits[i]);
         return total;
     }
-    const double amplitude = operand_.device.telegraph_amplitude;
+    swings_.resize(digits.size());
+    squares_.resize(digits.size());
+    std::ranges::transform(digits, swings_.begin(),
+                           [&](float digit) { return cells_.telegraph_swing(digit); });
+    cells_.squared_amplitude(digits, squares_);
     for (const Cycle& cycle : sign == InputSign::both ? signed_cycles_ : unsigned_cycles_) {
         for (std::size_t first = 0; first < digits.size(); first += rows_at_once_) {
             const std::size_t end = std::min(first + rows_at_once_, digits.size());
             double sum = 0, swing = 0, variance = 0;
             for (std::size_t i = first; i < end; ++i) {
                 const double applied = digit_of(static_cast<std::int32_t>(codes_[i]), cycle);
-                const double conductance = static_cast<double>(digits[i]) + background_;
                 const bool is_up = (states_[next_] >> (i - first) & 1U) != 0;
                 sum += applied * static_cast<double>(digits[i]);
-                swing += (is_up ? amplitude : -amplitude) * applied * conductance;
-                variance += applied * applied * conductance * conductance;
+                swing += applied * static_cast<double>(is_up ? swings_[i] : -swings_[i]);
+                variance += applied * applied * static_cast<double>(squares_[i]);
             }
             total += static_cast<double>(cycle.weight) * convert(sum, swing, variance);
         }
@@ -154,7 +156,7 @@ double FunctionUnit::sum_on_cells(std::span<const float> digits, InputSign sign)
 
 double FunctionUnit::convert(double sum, double swing, double variance) {
     const double noise =
-        operand_.device.read_noise_sigma * std::sqrt(variance) * static_cast<double>(normal_[next_]);
+        static_cast<double>(cells_.read_sigma()) * std::sqrt(variance) * static_cast<double>(normal_[next_]);
     ++next_;
     const double read = sum + swing + noise;
     if (step_of_adc_ == 0) return read;

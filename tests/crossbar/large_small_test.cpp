@@ -259,6 +259,36 @@ TEST(FunctionUnit, sums_have_the_noise_of_their_cells) {
     EXPECT_GT((norms[2] - norms[0]).cwiseAbs().maxCoeff(), 1e-3F);
 }
 
+TEST(FunctionUnit, read_noise_follows_the_law_of_the_device) {
+    const Matrix x = linalg::normal_matrix(5, 48, 8);
+    const std::vector<float> ones(48, 1.0F);
+    std::vector<Matrix> norms, softmaxes;
+    for (const auto law : {device::ReadNoiseLaw::proportional, device::ReadNoiseLaw::constant}) {
+        ChipParams params = large_small();
+        params.device.read_noise_sigma = 0.3;
+        params.device.read_noise_law = law;
+        softmaxes.push_back(softmax_of(params, x));
+        Chip chip(params);
+        chip.engine().layer_norm(LayerId(1), const_view(x), {ones, ones, 1e-6F},
+                                 linalg::view(norms.emplace_back(5, 48)));
+    }
+    EXPECT_FALSE(softmaxes[0] == softmax_of(large_small(), x));
+    EXPECT_TRUE(softmaxes[0] == softmaxes[1]);  // ones are all at G_max
+    EXPECT_FALSE(norms[0] == norms[1]);
+}
+
+TEST(FunctionUnit, sums_that_are_misread_altogether_leave_numbers) {
+    const Matrix x = linalg::normal_matrix(5, 48, 8);
+    const std::vector<float> ones(48, 1.0F);
+    for (const double amplitude : {0.6, 1.0}) {
+        EXPECT_TRUE(softmax_of(large_small(amplitude), x).allFinite());
+        Chip chip(large_small(amplitude));
+        Matrix norm(5, 48);
+        chip.engine().layer_norm(LayerId(1), const_view(x), {ones, ones, 1e-6F}, linalg::view(norm));
+        EXPECT_TRUE(norm.allFinite());
+    }
+}
+
 TEST(FunctionUnit, what_is_not_finite_stays_so) {
     Matrix x = linalg::normal_matrix(2, 12, 8);
     x(1, 3) = std::numeric_limits<float>::quiet_NaN();

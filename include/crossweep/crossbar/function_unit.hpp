@@ -5,8 +5,9 @@
 // Rows are rounded to codes of `input_bits` with a scale of their own. Softmax looks exp(x - largest) up, as
 // a code again, and adds the codes up against a column of ones; the division leaves the codes as they are, so
 // that the product with V that follows meets them again. A norm adds x up against ones and against x itself
-// on cells. GELU is a table of codes. Scale, shift, root and division are those of the function unit, in
-// fp32; residual sums stay there, too.
+// on cells. These cells hold what was wanted, fresh and verified: of their device they have what every read
+// draws, telegraph noise and read noise per read. GELU is a table of codes. Scale, shift, root and division
+// are those of the function unit, in fp32; residual sums stay there, too.
 #pragma once
 
 #include <optional>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "crossweep/crossbar/cell_layout.hpp"
+#include "crossweep/crossbar/cells.hpp"
 #include "crossweep/crossbar/input_converter.hpp"
 #include "crossweep/crossbar/read_draws.hpp"
 #include "crossweep/linalg/matmul_engine.hpp"
@@ -45,16 +47,16 @@ class FunctionUnit {
     /// The code that a converter gives for a group whose sum and swings are these.
     double convert(double sum, double swing, double variance);
 
-    OperandParams operand_;
     CrossbarParams crossbar_;
     CellLayout layout_;
     std::size_t rows_at_once_;
     bool exact_;
-    double background_;  ///< of G_min, in digits
+    Cells cells_;  ///< that the sums are made on
     double largest_code_of_adc_, step_of_adc_;
     std::vector<Cycle> signed_cycles_, unsigned_cycles_;
 
     std::vector<float> codes_, magnitudes_, ones_, digits_, normal_;
+    std::vector<float> swings_, squares_;  ///< of the cells of one sum
     std::vector<std::uint32_t> states_;
     std::size_t next_ = 0;  ///< draw
 };
