@@ -23,8 +23,8 @@ namespace {
 struct PointKind {
     std::size_t reference;
     crossbar::CrossbarParams crossbar;
-    /// Fidelity, read noise at every read, bits per cell, and whether cells are perfect.
-    std::vector<std::tuple<crossbar::Fidelity, bool, std::uint32_t, bool>> operands;
+    /// Fidelity, read noise and telegraph noise at every read, bits per cell, and whether cells are perfect.
+    std::vector<std::tuple<crossbar::Fidelity, bool, bool, std::uint32_t, bool>> operands;
     bool operator==(const PointKind&) const = default;
 };
 
@@ -45,7 +45,8 @@ PointKind kind_of(const trial::Experiment& experiment, PointId point) {
             operand.fidelity != crossbar::Fidelity::digital &&
             crossbar::make_cells(role, operand, simulated.crossbar, params.transform).are_perfect();
         kind.operands.emplace_back(operand.fidelity, device::draws_at_every_read(operand.device),
-                                   operand.device.bits_per_cell, perfect);
+                                   operand.device.telegraph_amplitude > 0, operand.device.bits_per_cell,
+                                   perfect);
     }
     return kind;
 }
