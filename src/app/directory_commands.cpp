@@ -119,7 +119,9 @@ ExitCode replay(const ReplayOptions& options) {
     if (!workload.is_reference[options.point])
         calibrate_point(run.session, run.directory, PointId(options.point));
     const config::Settings& settings = run.session.study.base;
-    trial::UnitRunner runner(*run.session.experiment, settings.study.seed, settings.run.batch_images);
+    crossbar::ActivityTable counted;
+    trial::UnitRunner runner(*run.session.experiment, settings.study.seed, settings.run.batch_images,
+                             &counted);
     const WorkUnit unit{TrialId(options.trial), ShardId(options.shard), {PointId(options.point)}};
     std::vector<io::Record> records = runner.run(unit);
     io::Record& record = records.front();
@@ -136,7 +138,7 @@ ExitCode replay(const ReplayOptions& options) {
         return ExitCode::internal;
     }
     print_answers(record);
-    if (!workload.is_reference[options.point]) print_counted(runner.activity(), record.images);
+    if (!workload.is_reference[options.point]) print_counted(counted, record.images);
     const std::optional<io::Record> stored = find_record(run, record.key);
     if (!stored) {
         fmt::print("the run directory has no such record yet\n");

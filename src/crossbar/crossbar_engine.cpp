@@ -77,11 +77,9 @@ void CrossbarEngine::multiply(std::size_t weight, const ConstMatrixView& x, Matr
     for (std::size_t part = 0; part < stationary.parts; ++part) {
         const Role role = role_of_part(stationary, part);
         MatrixView product = linalg::rows_of(y, static_cast<Index>(part) * x.rows(), x.rows());
-        const ProductShape shape{role, x.rows(), y.cols(), x.cols(),
-                                 static_cast<Index>(stationary.head_width)};
-        Activity& activity = activity_of(stationary.layer, role);
+        count_product(stationary.layer,
+                      {role, x.rows(), y.cols(), x.cols(), static_cast<Index>(stationary.head_width)});
         if (is_digital(role)) {
-            activity += counter_.of_product(shape);
             linalg::multiply_transposed(x, part_of(stationary, part), product);
             continue;
         }
@@ -91,11 +89,8 @@ void CrossbarEngine::multiply(std::size_t weight, const ConstMatrixView& x, Matr
         const StoredMatrix& stored = programmed_[weight][part];
         if (const auto* circuit = std::get_if<CircuitMatrix>(&stored)) {
             multiply_circuit(role, *circuit, *adc_[weight][part], {0, x.cols(), 0, y.cols()}, reads, product);
-            activity += counter_.around_arrays(shape);
-            activity.read_steps += counter_.read_steps(role, static_cast<std::uint64_t>(x.rows()));
         } else {
             multiply_linear(role, std::get<LinearMatrix>(stored), 0, reads, product);
-            activity += counter_.of_product(shape);
         }
     }
 }
@@ -132,7 +127,23 @@ void CrossbarEngine::store_on_cells(Index head_width, const ConstMatrixView& val
     }
 }
 
+void CrossbarEngine::count_product(LayerId layer, const ProductShape& shape) {
+    if (!counts()) return;
+    Activity& activity = activity_of(layer, shape.role);
+    if (operand(shape.role).fidelity != Fidelity::circuit) {
+        activity += counter_.of_product(shape);
+        return;
+    }
+    activity += counter_.around_arrays(shape);
+    activity.read_steps += counter_.read_steps(shape.role, static_cast<std::uint64_t>(shape.vectors));
+}
+
+void CrossbarEngine::count_function(LayerId layer, Role role, const ConstMatrixView& x) {
+    if (counts()) activity_of(layer, role) += counter_.of_function(role, x.rows(), x.cols());
+}
+
 void CrossbarEngine::count_writing(const Written& written, Index head_width, std::uint64_t rewrites) {
+    if (!counts()) return;
     const Index tokens = written.exact.rows();
     Activity writing = counter_.of_writing({written.role, tokens, tokens, written.exact.cols(), head_width},
                                            tokens - static_cast<Index>(first_token_));
@@ -145,6 +156,7 @@ void CrossbarEngine::count_writing(const Written& written, Index head_width, std
 
 void CrossbarEngine::count_reading(const Written& written, std::size_t head, Index vectors,
                                    Index head_width) {
+    if (!counts()) return;
     Activity& activity = activity_of(written.layer, written.role);
     const Index tokens = written.exact.rows();
     const bool is_keys = written.role == Role::written_keys;
@@ -173,7 +185,7 @@ FunctionUnit* CrossbarEngine::function_unit(Role role) {
 }
 
 void CrossbarEngine::softmax(LayerId layer, MatrixView x, float scale, std::optional<Index> first) {
-    activity_of(layer, Role::softmax) += counter_.of_function(Role::softmax, x.rows(), x.cols());
+    count_function(layer, Role::softmax, linalg::const_view(x));
     FunctionUnit* unit = function_unit(Role::softmax);
     if (unit == nullptr) return MatmulEngine::softmax(layer, x, scale, first);
     unit->softmax(
@@ -183,7 +195,7 @@ void CrossbarEngine::softmax(LayerId layer, MatrixView x, float scale, std::opti
 
 void CrossbarEngine::layer_norm(LayerId layer, const ConstMatrixView& x, const linalg::Norm& norm,
                                 MatrixView y) {
-    activity_of(layer, Role::layer_norm) += counter_.of_function(Role::layer_norm, x.rows(), x.cols());
+    count_function(layer, Role::layer_norm, x);
     FunctionUnit* unit = function_unit(Role::layer_norm);
     if (unit == nullptr) return MatmulEngine::layer_norm(layer, x, norm, y);
     unit->layer_norm(
@@ -193,7 +205,7 @@ void CrossbarEngine::layer_norm(LayerId layer, const ConstMatrixView& x, const l
 
 void CrossbarEngine::add_bias_gelu(LayerId layer, MatrixView x, std::span<const float> bias,
                                    linalg::Gelu form) {
-    activity_of(layer, Role::gelu) += counter_.of_function(Role::gelu, x.rows(), x.cols());
+    count_function(layer, Role::gelu, linalg::const_view(x));
     FunctionUnit* unit = function_unit(Role::gelu);
     if (unit == nullptr) return MatmulEngine::add_bias_gelu(layer, x, bias, form);
     unit->add_bias_gelu(x, bias, form);
@@ -265,7 +277,7 @@ void CrossbarEngine::multiply_circuit(Role role, const CircuitMatrix& matrix, co
                                       const Region& region, const ReadDraws& reads, MatrixView y) {
     ColumnReaders readers;
     readers.adc = &adc;
-    readers.activity = &activity_of(reads.layer, role);
+    if (counts()) readers.activity = &activity_of(reads.layer, role);
     if (cells(role).read_sigma() > 0) readers.draws = reads;
     if (cells(role).telegraph_amplitude() > 0) {
         readers.telegraph = reads;

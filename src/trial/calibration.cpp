@@ -21,8 +21,8 @@ std::vector<std::uint32_t> spread(const std::vector<std::uint32_t>& pool, std::s
 }
 
 crossbar::EngineParams ideal(const PointParams& point, crossbar::SumHistograms& histograms) {
-    crossbar::EngineParams params{ideal_crossbar(point.crossbar), point.transform, point.operands, nullptr,
-                                  &histograms};
+    crossbar::EngineParams params{
+        ideal_crossbar(point.crossbar), point.transform, point.operands, nullptr, &histograms, nullptr};
     for (auto& operand : params.operands) operand.device = ideal_device(operand.device);
     return params;
 }

@@ -51,8 +51,13 @@ linalg::SquareSums compare(const linalg::Matrix& reference, std::span<const std:
 
 }  // namespace
 
-UnitRunner::UnitRunner(const Experiment& experiment, std::uint32_t seed, std::size_t batch_images)
-    : experiment_(experiment), seed_(seed), batch_images_(batch_images), path_(linalg::arithmetic_path()) {}
+UnitRunner::UnitRunner(const Experiment& experiment, std::uint32_t seed, std::size_t batch_images,
+                       crossbar::ActivityTable* activity)
+    : experiment_(experiment),
+      seed_(seed),
+      batch_images_(batch_images),
+      path_(linalg::arithmetic_path()),
+      activity_(activity) {}
 
 std::vector<io::Record> UnitRunner::run(const WorkUnit& unit, const std::function<bool()>& cancelled) {
     std::vector<io::Record> records(unit.points.size());
@@ -60,7 +65,6 @@ std::vector<io::Record> UnitRunner::run(const WorkUnit& unit, const std::functio
         record.key = {{}, unit.trial.value(), unit.shard.value()};
         record.path = path_;
     }
-    activity_.clear();
     if (unit.points.empty()) return records;
     const std::size_t model = experiment_.reference_of(unit.points.front());
 
@@ -157,10 +161,10 @@ void UnitRunner::run_point(std::span<const std::uint32_t> batch, PointId point, 
     const auto start = Clock::now();
     const PointParams& params = experiment_.params(point);
     const LoadedModel& model = experiment_.model(experiment_.reference_of(point));
-    crossbar::CrossbarEngine engine(
-        model.network.stationary_weights(), chip(point, trial),
-        {params.crossbar, params.transform, params.operands, experiment_.adc_ranges(point), nullptr},
-        {seed_, trial.value()});
+    crossbar::CrossbarEngine engine(model.network.stationary_weights(), chip(point, trial),
+                                    {params.crossbar, params.transform, params.operands,
+                                     experiment_.adc_ranges(point), nullptr, activity_},
+                                    {seed_, trial.value()});
     const std::size_t depth = model.network.architecture().depth;
     record.signal.resize(depth);
     record.noise.resize(depth);
@@ -170,7 +174,6 @@ void UnitRunner::run_point(std::span<const std::uint32_t> batch, PointId point, 
         sums_[attention.image * depth + attention.layer.value()] =
             compare(reference.values, reference.tokens, attention);
     });
-    for (const auto& [operand, counted] : engine.activity()) activity_[operand] += counted;
     for (std::size_t i = 0; i < batch.size(); ++i) {
         if (!answers_[i].finite) {
             fail(record, fmt::format("image {} gives logits that are not finite", batch[i]));

@@ -104,7 +104,7 @@ TEST_P(EngineAndShapes, count_the_same) {
     const BlockInputs in;
     Chip chip(params, in.shape);
     products_of(chip.engine(), in);
-    expect_equal(chip.engine().activity(), expected(params, in.shape));
+    expect_equal(chip.activity(), expected(params, in.shape));
 }
 
 std::string name_of(const testing::TestParamInfo<std::tuple<Fidelity, Case>>& info) {
@@ -197,7 +197,7 @@ TEST(Activity, of_a_text_that_goes_on_counts_the_new_tokens_alone) {
     Chip chip(params, in.shape);
     chip.engine().begin_image(ImageId(0), 8);
     chip.engine().write(layer, in.shape.heads, linalg::const_view(in.keys), linalg::const_view(in.values));
-    const Activity& keys = chip.engine().activity().at({layer, Role::written_keys});
+    const Activity& keys = chip.activity().at({layer, Role::written_keys});
     EXPECT_EQ(keys.cell_writes, 3U * 24 * 8);
 }
 
@@ -214,7 +214,7 @@ TEST_P(WriteVerify, pulses_are_those_that_cells_got) {
     products_of(chip.engine(), in);
     const ActivityTable wanted = expected(params, in.shape);
     for (const Role role : {Role::written_keys, Role::written_values}) {
-        const Activity& counted = chip.engine().activity().at({layer, role});
+        const Activity& counted = chip.activity().at({layer, role});
         const Activity& mean = wanted.at({layer, role});
         EXPECT_EQ(counted.cell_writes, mean.cell_writes);
         EXPECT_GT(counted.write_pulses, 2 * counted.cell_writes);
@@ -237,7 +237,7 @@ TEST(Activity, of_functions) {
     chip.engine().add_bias_gelu(layer, linalg::view(x), ones, linalg::Gelu::erf);
     chip.engine().layer_norm(layer, linalg::const_view(x), {ones, ones, 1e-6F}, linalg::view(y));
     for (const Role role : {Role::softmax, Role::layer_norm, Role::gelu})
-        EXPECT_TRUE(chip.engine().activity().at({layer, role}) == counter.of_function(role, 11, 24));
+        EXPECT_TRUE(chip.activity().at({layer, role}) == counter.of_function(role, 11, 24));
     EXPECT_EQ(counter.of_function(Role::softmax, 11, 24).digital_operations, 5U * 11 * 24);
     EXPECT_EQ(counter.of_function(Role::softmax, 11, 24).buffer_B, 2U * 11 * 24);
 }

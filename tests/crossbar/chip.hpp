@@ -86,7 +86,9 @@ struct ChipParams {
             table[static_cast<std::size_t>(role)].fidelity = Fidelity::digital;
         return table;
     }
-    EngineParams engine() const { return {crossbar, transform, operands(), adc_ranges, histograms}; }
+    EngineParams engine(ActivityTable* activity = nullptr) const {
+        return {crossbar, transform, operands(), adc_ranges, histograms, activity};
+    }
 };
 
 /// No noise, no levels, no converters: what every non-ideality starts from.
@@ -117,15 +119,18 @@ class Chip {
     Chip(const ChipParams& params, std::unique_ptr<const BlockWeights> weights)
         : weights_(std::move(weights)),
           programmed_(program_weights(weights_->all(), params.operands(), params.crossbar, params.key)),
-          engine_(weights_->all(), programmed_, params.engine(), params.key) {}
+          engine_(weights_->all(), programmed_, params.engine(&activity_), params.key) {}
 
     const BlockWeights& weights() const { return *weights_; }
     std::span<const ProgrammedWeight> programmed() const { return programmed_; }
     CrossbarEngine& engine() { return engine_; }
+    /// What the engine has counted.
+    const ActivityTable& activity() const { return activity_; }
 
   private:
     std::unique_ptr<const BlockWeights> weights_;
     std::vector<ProgrammedWeight> programmed_;
+    ActivityTable activity_;
     CrossbarEngine engine_;
 };
 

@@ -20,10 +20,12 @@ ActivityTable counted(const model::Transformer& network, const model::Input& inp
     const StreamKey key{5, 0};
     const auto weights = network.stationary_weights();
     const auto programmed = crossbar::program_weights(weights, point.operands, point.crossbar, key);
-    crossbar::CrossbarEngine engine(weights, programmed,
-                                    {point.crossbar, point.transform, point.operands, nullptr, nullptr}, key);
+    ActivityTable activity;
+    crossbar::CrossbarEngine engine(
+        weights, programmed, {point.crossbar, point.transform, point.operands, nullptr, nullptr, &activity},
+        key);
     model::logits_of(network, engine, {&input, 1});
-    return engine.activity();
+    return activity;
 }
 
 PointParams point_of(Fidelity fidelity) {

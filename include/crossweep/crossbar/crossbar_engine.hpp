@@ -26,6 +26,9 @@ struct EngineParams {
     OperandTable operands;
     const AdcRanges* adc_ranges = nullptr;  ///< for AdcRange::calibrated
     SumHistograms* histograms = nullptr;    ///< where a calibration counts the sums of circuit operands
+    /// Where the engine counts what its products and functions do; of what a level does not simulate, what
+    /// the hardware that it stands for would do. Null: nowhere, since studies take their costs from shapes.
+    ActivityTable* activity = nullptr;
 };
 
 class CrossbarEngine final : public linalg::MatmulEngine {
@@ -50,10 +53,6 @@ class CrossbarEngine final : public linalg::MatmulEngine {
                     linalg::MatrixView y) override;
     void add_bias_gelu(LayerId layer, linalg::MatrixView x, std::span<const float> bias,
                        linalg::Gelu form) override;
-
-    /// What all products and functions so far have done; of what a level does not simulate, what the hardware
-    /// that it stands for would do.
-    const ActivityTable& activity() const { return activity_; }
 
   private:
     /// K or V of the present image and layer.
@@ -91,7 +90,11 @@ class CrossbarEngine final : public linalg::MatmulEngine {
     /// Read the region of one head of K or V with the inputs converted last.
     void read_written(const Written& written, NoiseSite site, std::size_t head, const Region& region,
                       linalg::MatrixView y);
-    Activity& activity_of(LayerId layer, linalg::Role role) { return activity_[{layer, role}]; }
+    bool counts() const { return params_.activity != nullptr; }
+    Activity& activity_of(LayerId layer, linalg::Role role) { return (*params_.activity)[{layer, role}]; }
+    /// Count a product, but for what a circuit has counted itself.
+    void count_product(LayerId layer, const ProductShape& shape);
+    void count_function(LayerId layer, linalg::Role role, const linalg::ConstMatrixView& x);
     void count_writing(const Written& written, Eigen::Index head_width, std::uint64_t rewrites);
     /// Count a read of one head of K or V, but for what a circuit has counted itself.
     void count_reading(const Written& written, std::size_t head, Eigen::Index vectors,
@@ -103,7 +106,6 @@ class CrossbarEngine final : public linalg::MatmulEngine {
     ReadDraws draws(NoiseSite site, LayerId layer, linalg::Role role, std::uint32_t first_row = 0) const;
 
     ActivityCounter counter_;
-    ActivityTable activity_;
 
     std::span<const linalg::StationaryWeight> weights_;
     std::span<const ProgrammedWeight> programmed_;

@@ -22,17 +22,15 @@ namespace crossweep::trial {
 class UnitRunner {
   public:
     /// `experiment` must outlive the runner. `batch_images` images pass each layer together and share one
-    /// reference in memory.
-    UnitRunner(const Experiment& experiment, std::uint32_t seed, std::size_t batch_images);
+    /// reference in memory. What engines do is counted in `activity`, if it is not null.
+    UnitRunner(const Experiment& experiment, std::uint32_t seed, std::size_t batch_images,
+               crossbar::ActivityTable* activity = nullptr);
 
     /// One record per point of `unit`, in its order, with `path`, `key.trial` and `key.shard` but not
     /// `key.point` set. Each batch of images gets its noise-free reference once; then every point runs
     /// against it. A point whose logits are not finite gets a failed record; the others are not affected.
     /// Once `cancelled`, which is asked before every point of a batch, says so, gives what there is.
     std::vector<io::Record> run(const WorkUnit& unit, const std::function<bool()>& cancelled = {});
-
-    /// What the engines of the last unit have counted, all its points and images together.
-    const crossbar::ActivityTable& activity() const { return activity_; }
 
   private:
     struct Chip {
@@ -69,7 +67,7 @@ class UnitRunner {
     std::uint32_t seed_;
     std::size_t batch_images_;
     std::string path_;
-    crossbar::ActivityTable activity_;
+    crossbar::ActivityTable* activity_;
     model::Activations activations_;
     std::vector<PreparedInput> prepared_;                      ///< [image of batch]
     std::vector<model::Input> inputs_;                         ///< of the batch, looking at prepared_
