@@ -41,24 +41,6 @@ FunctionOperations operations_of(Role role) {
     }
 }
 
-/// Arrays of a stored matrix with `rows` rows along and across the inputs.
-struct Tiles {
-    std::uint64_t inputs, outputs;  ///< of the matrix
-    std::uint64_t input_tiles, output_tiles;
-
-    Tiles(const ArrayGrid& grid, Index rows) {
-        const Index bands = (rows + grid.blocks.rows - 1) / grid.blocks.rows;
-        const auto edges = static_cast<std::uint64_t>(grid.blocks.column_edges.size()) - 1;
-        inputs = count(grid.blocks.column_edges.back());
-        outputs = count(rows);
-        input_tiles = edges;
-        output_tiles = count(bands);
-        if (grid.orientation == Orientation::outputs_by_inputs) return;
-        std::swap(inputs, outputs);
-        std::swap(input_tiles, output_tiles);
-    }
-};
-
 }  // namespace
 
 ActivityCounter::ActivityCounter(const CrossbarParams& crossbar, const transform::TransformParams& transform,
@@ -152,10 +134,11 @@ Activity ActivityCounter::around_arrays(const ProductShape& shape) const {
         moved_B += elements * activation_B();  // the matrix comes from the buffer, too
         return activity;
     }
-    const Tiles tiles(linalg::is_written(shape.role)
-                          ? grid_of_written(crossbar_, shape.role, shape.head_width, shape.head_width)
-                          : grid_of_weight(crossbar_, shape.role, shape.inputs, shape.head_width),
-                      shape.role == Role::written_values ? shape.inputs : shape.outputs);
+    const Tiles tiles =
+        tiles_of(linalg::is_written(shape.role)
+                     ? grid_of_written(crossbar_, shape.role, shape.head_width, shape.head_width)
+                     : grid_of_weight(crossbar_, shape.role, shape.inputs, shape.head_width),
+                 shape.role == Role::written_values ? shape.inputs : shape.outputs);
     activity.interconnect_B =
         vectors * cells_per_weight(shape.role) *
         (tiles.inputs * tiles.output_tiles * activation_B() + tiles.outputs * tiles.input_tiles * sum_B);
@@ -180,7 +163,7 @@ std::uint64_t ActivityCounter::stored_B(const ProductShape& shape) const {
 
 Activity ActivityCounter::of_arrays(Role role, std::uint64_t vectors, const ArrayGrid& grid,
                                     Index rows) const {
-    const Tiles tiles(grid, rows);
+    const Tiles tiles = tiles_of(grid, rows);
     const std::uint64_t planes = cells_per_weight(role), reads = vectors * cycles(role) * planes;
     const std::uint64_t driven = tiles.inputs * tiles.output_tiles;
     const std::uint64_t converted = tiles.outputs * tiles.input_tiles;
@@ -193,13 +176,15 @@ Activity ActivityCounter::of_arrays(Role role, std::uint64_t vectors, const Arra
 
 std::uint64_t ActivityCounter::arrays_of(const ProductShape& shape) const {
     if (is_digital(shape.role)) return 0;
-    const Tiles tiles(grid_of_weight(crossbar_, shape.role, shape.inputs, shape.head_width), shape.outputs);
+    const Tiles tiles =
+        tiles_of(grid_of_weight(crossbar_, shape.role, shape.inputs, shape.head_width), shape.outputs);
     return tiles.input_tiles * tiles.output_tiles * cells_per_weight(shape.role);
 }
 
 std::uint64_t ActivityCounter::arrays_of(const WrittenShape& shape) const {
     if (is_digital(shape.role)) return 0;
-    const Tiles tiles(grid_of_written(crossbar_, shape.role, shape.width, shape.head_width), shape.tokens);
+    const Tiles tiles =
+        tiles_of(grid_of_written(crossbar_, shape.role, shape.width, shape.head_width), shape.tokens);
     return tiles.input_tiles * tiles.output_tiles * cells_per_weight(shape.role);
 }
 

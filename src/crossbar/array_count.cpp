@@ -24,11 +24,9 @@ std::uint64_t ArrayCounter::of_written(linalg::Role role, Index tokens, Index wi
     return of_grid(grid_of_written(params_, role, width, head_width), tokens);
 }
 
-/// `rows` are those of the stored matrix, which the grid cuts into bands.
 std::uint64_t ArrayCounter::of_grid(const ArrayGrid& grid, Index rows) const {
-    const Index bands = (rows + grid.blocks.rows - 1) / grid.blocks.rows;
-    const auto columns = static_cast<Index>(grid.blocks.column_edges.size()) - 1;
-    return static_cast<std::uint64_t>(bands * columns) * slices_;
+    const Tiles tiles = tiles_of(grid, rows);
+    return tiles.input_tiles * tiles.output_tiles * slices_;
 }
 
 }  // namespace crossweep::crossbar

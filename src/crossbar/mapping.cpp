@@ -98,6 +98,15 @@ Blocks blocks_of_written(const CrossbarParams& params, Role role, Index tokens, 
     return {tokens, {0, width}};
 }
 
+Tiles tiles_of(const ArrayGrid& grid, Index rows) {
+    const auto bands = static_cast<std::uint64_t>((rows + grid.blocks.rows - 1) / grid.blocks.rows);
+    const auto cuts = static_cast<std::uint64_t>(grid.blocks.column_edges.size()) - 1;
+    const auto columns = static_cast<std::uint64_t>(grid.blocks.column_edges.back());
+    const auto stored_rows = static_cast<std::uint64_t>(rows);
+    return grid.orientation == Orientation::outputs_by_inputs ? Tiles{columns, stored_rows, cuts, bands}
+                                                              : Tiles{stored_rows, columns, bands, cuts};
+}
+
 ArrayGrid grid_of_weight(const CrossbarParams& params, Role role, Index inputs, Index head_width) {
     const bool cut_at_heads = params.weight_scale == ScaleBlock::head && role == Role::projection;
     return {

@@ -52,6 +52,15 @@ struct ArrayGrid {
     linalg::Blocks blocks;
     Orientation orientation;
 };
+
+/// What a grid makes of a stored matrix.
+struct Tiles {
+    std::uint64_t inputs, outputs;            ///< of the matrix
+    std::uint64_t input_tiles, output_tiles;  ///< arrays along its inputs and along its outputs
+};
+/// `rows` are those of the stored matrix, which the grid cuts into bands.
+Tiles tiles_of(const ArrayGrid& grid, Eigen::Index rows);
+
 ArrayGrid grid_of_weight(const CrossbarParams& params, linalg::Role role, Eigen::Index inputs,
                          Eigen::Index head_width);
 ArrayGrid grid_of_written(const CrossbarParams& params, linalg::Role role, Eigen::Index width,
