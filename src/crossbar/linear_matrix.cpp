@@ -1,10 +1,14 @@
 #include "crossweep/crossbar/linear_matrix.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
 
 #include "crossweep/core/error.hpp"
 #include "crossweep/core/multiversion.hpp"
 #include "crossweep/linalg/gaussian.hpp"
+#include "crossweep/linalg/quantise.hpp"
 
 namespace crossweep::crossbar {
 namespace {
@@ -75,13 +79,19 @@ bool is_uniform(std::span<const float> values) {
     return std::all_of(values.begin(), values.end(), [&](float v) { return v == values.front(); });
 }
 
-/// Whether products with these cells are sums of integers.
-bool has_codes(const MappedOperand& mapped, const ArrayGrid& grid, std::int32_t largest_input,
-               const Cells& cells) {
-    if (!cells.are_perfect() || grid.orientation != Orientation::outputs_by_inputs) return false;
-    const double largest_sum =
-        static_cast<double>(mapped.code.cols()) * largest_input * static_cast<double>(mapped.full_code);
-    if (largest_input == 0 || mapped.full_code == 1 || mapped.full_code > 32767 || largest_sum >= 0x1p31)
+/// The largest weight code whose products with input codes up to `largest_input` add up to less than 2^31; 0
+/// if products with these arrays are no sums of integers.
+std::int32_t largest_weight_code(const MappedOperand& mapped, const ArrayGrid& grid,
+                                 std::int32_t largest_input) {
+    if (largest_input == 0 || grid.orientation != Orientation::outputs_by_inputs) return 0;
+    const Index largest = std::numeric_limits<std::int32_t>::max() / (mapped.code.cols() * largest_input);
+    return static_cast<std::int32_t>(std::min<Index>(largest, std::numeric_limits<std::int16_t>::max()));
+}
+
+/// Whether the cells hold codes up to `largest_code` that every output weighs alike.
+bool holds_codes(const MappedOperand& mapped, const Cells& cells, std::int32_t largest_code) {
+    const bool continuous = mapped.full_code == 1;
+    if (!cells.are_perfect() || continuous || mapped.full_code > static_cast<float>(largest_code))
         return false;
     for (Index row = 0; row < mapped.code.rows(); row += mapped.rows_per_scale)
         if (!is_uniform(mapped.scale_of_row(row))) return false;
@@ -100,6 +110,42 @@ void keep_codes(const MappedOperand& mapped, LinearMatrix& matrix) {
         matrix.weight_of_code[static_cast<std::size_t>(row)] =
             mapped.scale_of_row(row).front() / mapped.full_code;
     }
+}
+
+/// Round the weights of imperfect cells to codes up to `largest_code` with a scale per output, if that adds
+/// no more than `most_rounding` to what the cells deviate by.
+void round_to_codes(const MappedOperand& mapped, std::int32_t largest_code, LinearMatrix& matrix) {
+    const Index rows = matrix.mean.rows(), columns = matrix.mean.cols();
+    const auto bits =
+        static_cast<std::uint32_t>(std::bit_width(static_cast<std::uint32_t>(largest_code) + 1));
+    if (bits < 2) return;
+    linalg::PackedWords codes;
+    codes.shape(rows, columns);
+    std::vector<float> weight_of_code;
+    linalg::Matrix code(1, columns), rounded(1, columns);
+    Eigen::Array<std::int16_t, 1, Eigen::Dynamic> word(columns);
+    double deviation = 0, rounding = 0;  // squared, of all weights
+    for (Index row = 0; row < rows; ++row) {
+        const std::span<const float> weights = row_of(linalg::const_view(matrix.mean), row);
+        const linalg::Quantiser quantiser(linalg::largest_magnitude(weights), bits);
+        // What is not a number must reach the logits.
+        if (!std::isfinite(quantiser.step())) return;
+        quantiser.to_codes(weights, row_of(code, 0));
+        quantiser.to_values(weights, row_of(rounded, 0));
+        word = code.array().cast<std::int16_t>();
+        codes.set_output(row, {word.data(), static_cast<std::size_t>(columns)});
+        weight_of_code.push_back(quantiser.step());
+
+        const auto scale = mapped.scale.row(row / mapped.rows_per_scale);
+        const auto magnitude = mapped.code.row(row).cwiseProduct(scale) / mapped.full_code;
+        const auto perfect = (mapped.wanted.row(row).array() < 0.0F).select(-magnitude, magnitude);
+        deviation += static_cast<double>((matrix.mean.row(row) - perfect).squaredNorm());
+        rounding += static_cast<double>((matrix.mean.row(row) - rounded).squaredNorm());
+    }
+    if (rounding > most_rounding * most_rounding * deviation) return;
+    matrix.codes = std::move(codes);
+    matrix.weight_of_code = std::move(weight_of_code);
+    matrix.mean.resize(0, 0);
 }
 
 /// The weights that the planes add up to, and their squared amplitudes, each as far as it is wanted.
@@ -146,9 +192,11 @@ void store(MappedOperand& mapped, const ArrayGrid& grid, Index head_width, std::
            const CellIdentity& identity, Cells& cells, LinearMatrix& matrix) {
     matrix.orientation = grid.orientation;
     matrix.head_width = head_width;
-    const bool exact = has_codes(mapped, grid, largest_input, cells), noisy_reads = cells.read_sigma() > 0;
+    const std::int32_t largest_code = largest_weight_code(mapped, grid, largest_input);
+    const bool exact = holds_codes(mapped, cells, largest_code), noisy_reads = cells.read_sigma() > 0;
     if (exact) keep_codes(mapped, matrix);
     if (!exact || noisy_reads) add_planes_up(mapped, grid, identity, cells, !exact, noisy_reads, matrix.mean);
+    if (!exact) round_to_codes(mapped, largest_code, matrix);
     if (!noisy_reads) return;
     matrix.amplitudes.resize(static_cast<std::size_t>(mapped.code.cols() / head_width));
     for (std::size_t head = 0; head < matrix.amplitudes.size(); ++head) {
@@ -166,15 +214,15 @@ void pack(Index rows, LinearMatrix& matrix) {
 
 void LinearMultiplier::multiply(const LinearMatrix& matrix, std::size_t head, InputConverter& inputs,
                                 const std::optional<ReadNoiseOfProduct>& noise, linalg::MatrixView y) {
-    const bool exact = matrix.is_exact();
+    const bool integers = matrix.has_codes();
     if (!matrix.packed.empty()) {
         matrix.packed.multiply(inputs.values(), y);
-    } else if (!exact) {
+    } else if (!integers) {
         const Index first = static_cast<Index>(head) * matrix.head_width;
         crossbar::multiply(matrix.orientation, inputs.values(),
                            columns_of(matrix.mean, first, matrix.head_width), y);
     }
-    if (!exact && !noise) return;
+    if (!integers && !noise) return;
     draws_.clear();
     for (Index row = 0; noise && row < y.rows(); ++row) draws_.push_back(noise->draws.identity(row));
     const std::size_t block_sums = static_cast<std::size_t>(y.rows()) * block_width;
@@ -185,7 +233,7 @@ void LinearMultiplier::multiply(const LinearMatrix& matrix, std::size_t head, In
         const Index end = std::min<Index>(first + blocks_at_once, blocks);
         for (Index block = first; block < end; ++block) {
             const std::size_t at = static_cast<std::size_t>(block - first) * block_sums;
-            if (exact) linalg::multiply_block(inputs.words(), matrix.codes, block, codes_.data() + at);
+            if (integers) linalg::multiply_block(inputs.words(), matrix.codes, block, codes_.data() + at);
             if (noise) {
                 linalg::multiply_block(inputs.energies(noise->energy).codes(),
                                        matrix.amplitudes[head].codes(), block, variances_.data() + at);
@@ -201,7 +249,7 @@ void LinearMultiplier::multiply(const LinearMatrix& matrix, std::size_t head, In
 void LinearMultiplier::finish_blocks(const LinearMatrix& matrix, std::size_t head, InputConverter& inputs,
                                      const std::optional<ReadNoiseOfProduct>& noise, Index first,
                                      linalg::MatrixView y) {
-    const bool exact = matrix.is_exact();
+    const bool integers = matrix.has_codes();
     const std::size_t block_sums = static_cast<std::size_t>(y.rows()) * block_width;
     const auto first_output = static_cast<std::size_t>(first), outputs = static_cast<std::size_t>(y.cols());
     normal_.resize(outputs);
@@ -212,7 +260,7 @@ void LinearMultiplier::finish_blocks(const LinearMatrix& matrix, std::size_t hea
         for (std::size_t output = 0; output < outputs; output += block_width) {
             const std::size_t at = output / block_width * block_sums + token * block_width;
             const std::size_t count = std::min(block_width, outputs - output);
-            if (exact) {
+            if (integers) {
                 weigh_kernel(codes_.data() + at, matrix.weight_of_code.data() + first_output + output,
                              inputs.steps()[token], of_token + output, count);
             }
