@@ -1,14 +1,10 @@
 #include "crossweep/crossbar/linear_matrix.hpp"
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
-#include <limits>
 
 #include "crossweep/core/error.hpp"
 #include "crossweep/core/multiversion.hpp"
 #include "crossweep/linalg/gaussian.hpp"
-#include "crossweep/linalg/quantise.hpp"
 
 namespace crossweep::crossbar {
 namespace {
@@ -49,11 +45,11 @@ void subtract_shift_kernel(const float* __restrict scale, float shift, float* __
     for (std::size_t i = 0; i < count; ++i) mean[i] -= shift * scale[i];
 }
 
-// sum, weight_of_code, y:[output]  y = step weight_of_code sum
+// sum, weight_step, y:[output]  y = step weight_step sum
 CROSSWEEP_MULTIVERSION
-void weigh_kernel(const std::int32_t* __restrict sum, const float* __restrict weight_of_code, float step,
+void weigh_kernel(const std::int32_t* __restrict sum, const float* __restrict weight_step, float step,
                   float* __restrict y, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) y[i] = step * weight_of_code[i] * static_cast<float>(sum[i]);
+    for (std::size_t i = 0; i < count; ++i) y[i] = step * weight_step[i] * static_cast<float>(sum[i]);
 }
 
 // sum, step, normal, y:[output]  y += sigma sqrt(energy_step step sum) normal
@@ -64,88 +60,6 @@ void add_noise_kernel(const std::int32_t* __restrict sum, const float* __restric
         const float variance = energy_step * step[i] * static_cast<float>(sum[i]);
         y[i] += sigma * __builtin_sqrtf(variance) * normal[i];
     }
-}
-
-CROSSWEEP_MULTIVERSION
-void sign_kernel(const float* __restrict code, const float* __restrict wanted,
-                 std::int16_t* __restrict signed_code, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) {
-        const auto magnitude = static_cast<std::int16_t>(static_cast<std::int32_t>(code[i]));
-        signed_code[i] = static_cast<std::int16_t>(wanted[i] < 0.0F ? -magnitude : magnitude);
-    }
-}
-
-bool is_uniform(std::span<const float> values) {
-    return std::all_of(values.begin(), values.end(), [&](float v) { return v == values.front(); });
-}
-
-/// The largest weight code whose products with input codes up to `largest_input` add up to less than 2^31; 0
-/// if products with these arrays are no sums of integers.
-std::int32_t largest_weight_code(const MappedOperand& mapped, const ArrayGrid& grid,
-                                 std::int32_t largest_input) {
-    if (largest_input == 0 || grid.orientation != Orientation::outputs_by_inputs) return 0;
-    const Index largest = std::numeric_limits<std::int32_t>::max() / (mapped.code.cols() * largest_input);
-    return static_cast<std::int32_t>(std::min<Index>(largest, std::numeric_limits<std::int16_t>::max()));
-}
-
-/// Whether the cells hold codes up to `largest_code` that every output weighs alike.
-bool holds_codes(const MappedOperand& mapped, const Cells& cells, std::int32_t largest_code) {
-    const bool continuous = mapped.full_code == 1;
-    if (!cells.are_perfect() || continuous || mapped.full_code > static_cast<float>(largest_code))
-        return false;
-    for (Index row = 0; row < mapped.code.rows(); row += mapped.rows_per_scale)
-        if (!is_uniform(mapped.scale_of_row(row))) return false;
-    return true;
-}
-
-void keep_codes(const MappedOperand& mapped, LinearMatrix& matrix) {
-    const Index rows = mapped.code.rows(), columns = mapped.code.cols();
-    matrix.codes.shape(rows, columns);
-    matrix.weight_of_code.resize(static_cast<std::size_t>(rows));
-    std::vector<std::int16_t> codes(static_cast<std::size_t>(columns));
-    for (Index row = 0; row < rows; ++row) {
-        sign_kernel(row_of(linalg::const_view(mapped.code), row).data(), row_of(mapped.wanted, row).data(),
-                    codes.data(), codes.size());
-        matrix.codes.set_output(row, codes);
-        matrix.weight_of_code[static_cast<std::size_t>(row)] =
-            mapped.scale_of_row(row).front() / mapped.full_code;
-    }
-}
-
-/// Round the weights of imperfect cells to codes up to `largest_code` with a scale per output, if that adds
-/// no more than `most_rounding` to what the cells deviate by.
-void round_to_codes(const MappedOperand& mapped, std::int32_t largest_code, LinearMatrix& matrix) {
-    const Index rows = matrix.mean.rows(), columns = matrix.mean.cols();
-    const auto bits =
-        static_cast<std::uint32_t>(std::bit_width(static_cast<std::uint32_t>(largest_code) + 1));
-    if (bits < 2) return;
-    linalg::PackedWords codes;
-    codes.shape(rows, columns);
-    std::vector<float> weight_of_code;
-    linalg::Matrix code(1, columns), rounded(1, columns);
-    Eigen::Array<std::int16_t, 1, Eigen::Dynamic> word(columns);
-    double deviation = 0, rounding = 0;  // squared, of all weights
-    for (Index row = 0; row < rows; ++row) {
-        const std::span<const float> weights = row_of(linalg::const_view(matrix.mean), row);
-        const linalg::Quantiser quantiser(linalg::largest_magnitude(weights), bits);
-        // What is not a number must reach the logits.
-        if (!std::isfinite(quantiser.step())) return;
-        quantiser.to_codes(weights, row_of(code, 0));
-        quantiser.to_values(weights, row_of(rounded, 0));
-        word = code.array().cast<std::int16_t>();
-        codes.set_output(row, {word.data(), static_cast<std::size_t>(columns)});
-        weight_of_code.push_back(quantiser.step());
-
-        const auto scale = mapped.scale.row(row / mapped.rows_per_scale);
-        const auto magnitude = mapped.code.row(row).cwiseProduct(scale) / mapped.full_code;
-        const auto perfect = (mapped.wanted.row(row).array() < 0.0F).select(-magnitude, magnitude);
-        deviation += static_cast<double>((matrix.mean.row(row) - perfect).squaredNorm());
-        rounding += static_cast<double>((matrix.mean.row(row) - rounded).squaredNorm());
-    }
-    if (rounding > most_rounding * most_rounding * deviation) return;
-    matrix.codes = std::move(codes);
-    matrix.weight_of_code = std::move(weight_of_code);
-    matrix.mean.resize(0, 0);
 }
 
 /// The weights that the planes add up to, and their squared amplitudes, each as far as it is wanted.
@@ -192,11 +106,13 @@ void store(MappedOperand& mapped, const ArrayGrid& grid, Index head_width, std::
            const CellIdentity& identity, Cells& cells, LinearMatrix& matrix) {
     matrix.orientation = grid.orientation;
     matrix.head_width = head_width;
-    const std::int32_t largest_code = largest_weight_code(mapped, grid, largest_input);
-    const bool exact = holds_codes(mapped, cells, largest_code), noisy_reads = cells.read_sigma() > 0;
-    if (exact) keep_codes(mapped, matrix);
+    const Index largest_sum = largest_code_sum(grid.orientation, largest_input);
+    matrix.codes.reset();
+    if (largest_sum > 0) matrix.codes = exact_codes(mapped, cells, largest_sum);
+    const bool exact = matrix.codes.has_value(), noisy_reads = cells.read_sigma() > 0;
     if (!exact || noisy_reads) add_planes_up(mapped, grid, identity, cells, !exact, noisy_reads, matrix.mean);
-    if (!exact) round_to_codes(mapped, largest_code, matrix);
+    if (!exact && largest_sum > 0) matrix.codes = rounded_codes(mapped, matrix.mean, largest_sum);
+    if (matrix.codes) matrix.mean.resize(0, 0);
     if (!noisy_reads) return;
     matrix.amplitudes.resize(static_cast<std::size_t>(mapped.code.cols() / head_width));
     for (std::size_t head = 0; head < matrix.amplitudes.size(); ++head) {
@@ -214,7 +130,7 @@ void pack(Index rows, LinearMatrix& matrix) {
 
 void LinearMultiplier::multiply(const LinearMatrix& matrix, std::size_t head, InputConverter& inputs,
                                 const std::optional<ReadNoiseOfProduct>& noise, linalg::MatrixView y) {
-    const bool integers = matrix.has_codes();
+    const bool integers = matrix.codes.has_value();
     if (!matrix.packed.empty()) {
         matrix.packed.multiply(inputs.values(), y);
     } else if (!integers) {
@@ -233,7 +149,8 @@ void LinearMultiplier::multiply(const LinearMatrix& matrix, std::size_t head, In
         const Index end = std::min<Index>(first + blocks_at_once, blocks);
         for (Index block = first; block < end; ++block) {
             const std::size_t at = static_cast<std::size_t>(block - first) * block_sums;
-            if (integers) linalg::multiply_block(inputs.words(), matrix.codes, block, codes_.data() + at);
+            if (integers)
+                linalg::multiply_block(inputs.words(), matrix.codes->packed, block, codes_.data() + at);
             if (noise) {
                 linalg::multiply_block(inputs.energies(noise->energy).codes(),
                                        matrix.amplitudes[head].codes(), block, variances_.data() + at);
@@ -249,7 +166,7 @@ void LinearMultiplier::multiply(const LinearMatrix& matrix, std::size_t head, In
 void LinearMultiplier::finish_blocks(const LinearMatrix& matrix, std::size_t head, InputConverter& inputs,
                                      const std::optional<ReadNoiseOfProduct>& noise, Index first,
                                      linalg::MatrixView y) {
-    const bool integers = matrix.has_codes();
+    const bool integers = matrix.codes.has_value();
     const std::size_t block_sums = static_cast<std::size_t>(y.rows()) * block_width;
     const auto first_output = static_cast<std::size_t>(first), outputs = static_cast<std::size_t>(y.cols());
     normal_.resize(outputs);
@@ -261,7 +178,7 @@ void LinearMultiplier::finish_blocks(const LinearMatrix& matrix, std::size_t hea
             const std::size_t at = output / block_width * block_sums + token * block_width;
             const std::size_t count = std::min(block_width, outputs - output);
             if (integers) {
-                weigh_kernel(codes_.data() + at, matrix.weight_of_code.data() + first_output + output,
+                weigh_kernel(codes_.data() + at, matrix.codes->steps.data() + first_output + output,
                              inputs.steps()[token], of_token + output, count);
             }
             if (!noise) continue;

@@ -49,12 +49,13 @@ class BlockWeights {
 
 /// The weights [output, input] that a stationary matrix stands for, however it is kept.
 inline linalg::Matrix weights_of(const LinearMatrix& matrix) {
-    if (matrix.codes.outputs() == 0) return matrix.mean;
-    linalg::Matrix weights(matrix.codes.outputs(), matrix.codes.inputs());
+    if (!matrix.codes) return matrix.mean;
+    const linalg::PackedWords& codes = matrix.codes->packed;
+    linalg::Matrix weights(codes.outputs(), codes.inputs());
     for (Eigen::Index row = 0; row < weights.rows(); ++row)
         for (Eigen::Index i = 0; i < weights.cols(); ++i)
-            weights(row, i) = matrix.weight_of_code[static_cast<std::size_t>(row)] *
-                              static_cast<float>(matrix.codes.at(row, i));
+            weights(row, i) =
+                matrix.codes->steps[static_cast<std::size_t>(row)] * static_cast<float>(codes.at(row, i));
     return weights;
 }
 

@@ -10,24 +10,17 @@
 #include "crossweep/crossbar/mapped_operand.hpp"
 #include "crossweep/crossbar/read_draws.hpp"
 #include "crossweep/crossbar/read_variance.hpp"
+#include "crossweep/crossbar/weight_codes.hpp"
 #include "crossweep/linalg/gemm.hpp"
-#include "crossweep/linalg/integer_product.hpp"
 #include "crossweep/linalg/matrix.hpp"
 
 namespace crossweep::crossbar {
 
-/// The most that rounding the weights of imperfect cells adds to their deviations from perfect ones, as a
-/// share of these (root mean square over a matrix). Noise of 1 % of the noise is 10^-4 of its power.
-inline constexpr double most_rounding = 0.01;
-
-/// What the cells of every weight stand for together. Products are sums of integers where weights are codes:
-/// those of perfect cells exactly, imperfect ones rounded within `most_rounding`.
+/// What the cells of every weight stand for together.
 struct LinearMatrix {
-    linalg::Matrix mean;          ///< weights in the operand's stored shape; empty if codes or packed
-    linalg::PackedMatrix packed;  ///< the same, where products always have the same number of rows
-    linalg::PackedWords codes;    ///< with signs
-    bool has_codes() const { return codes.outputs() > 0; }
-    std::vector<float> weight_of_code;  ///< [output]
+    linalg::Matrix mean;               ///< weights in the operand's stored shape; empty if codes or packed
+    linalg::PackedMatrix packed;       ///< the same, where products always have the same number of rows
+    std::optional<WeightCodes> codes;  ///< where products are sums of integers
     /// Sum over a weight's cells of (significance A(G))^2 in weight units: of every head of K or V, else of
     /// the whole; empty without read noise that is drawn at every read.
     std::vector<SquaredAmplitudes> amplitudes;
@@ -35,9 +28,9 @@ struct LinearMatrix {
     Eigen::Index head_width = 0;  ///< columns of `mean` that one product reads
 };
 
-/// Put `mapped` onto `cells` plane by plane and add the planes up. Weights become codes if sums with inputs
-/// up to `largest_input` fit 32 bits and, of perfect cells, every output has one scale; 0 stands for
-/// continuous inputs and for operands whose products are read head by head.
+/// Put `mapped` onto `cells` plane by plane and add the planes up. Weights become codes if they are codes or
+/// can be rounded to some (weight_codes.hpp), for inputs up to `largest_input`; 0 stands for continuous
+/// inputs and for operands whose products are read head by head.
 void store(MappedOperand& mapped, const ArrayGrid& grid, Eigen::Index head_width, std::int32_t largest_input,
            const CellIdentity& identity, Cells& cells, LinearMatrix& matrix);
 
