@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <tuple>
@@ -23,8 +24,9 @@ namespace {
 struct PointKind {
     std::size_t reference;
     crossbar::CrossbarParams crossbar;
-    /// Fidelity, read noise and telegraph noise at every read, bits per cell, and whether cells are perfect.
-    std::vector<std::tuple<crossbar::Fidelity, bool, bool, std::uint32_t, bool>> operands;
+    /// Fidelity, read noise and telegraph noise at every read, bits per cell, whether cells are perfect, and
+    /// the power of two below frozen read noise, whose strength decides whether weights are rounded.
+    std::vector<std::tuple<crossbar::Fidelity, bool, bool, std::uint32_t, bool, int>> operands;
     bool operator==(const PointKind&) const = default;
 };
 
@@ -44,9 +46,11 @@ PointKind kind_of(const trial::Experiment& experiment, PointId point) {
         const bool perfect =
             operand.fidelity != crossbar::Fidelity::digital &&
             crossbar::make_cells(role, operand, simulated.crossbar, params.transform).are_perfect();
+        const int frozen =
+            device::keeps_read_noise(operand.device) ? std::ilogb(operand.device.read_noise_sigma) : 0;
         kind.operands.emplace_back(operand.fidelity, device::draws_at_every_read(operand.device),
                                    operand.device.telegraph_amplitude > 0, operand.device.bits_per_cell,
-                                   perfect);
+                                   perfect, frozen);
     }
     return kind;
 }

@@ -46,6 +46,7 @@ Cells::Cells(const device::DeviceParams& device, device::Storage storage, const 
       writer_(device, storage, verify),
       read_noise_(device),
       read_sigma_(device::draws_at_every_read(device) ? read_noise_.sigma() : 0),
+      frozen_sigma_(device::keeps_read_noise(device) ? read_noise_.sigma() : 0),
       telegraph_amplitude_(static_cast<float>(device.telegraph_amplitude)) {}
 
 bool Cells::fit(const MappedOperand& mapped) const {

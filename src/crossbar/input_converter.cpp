@@ -31,12 +31,6 @@ void digit_kernel(const float* __restrict code, std::int32_t sign, std::int32_t 
     }
 }
 
-CROSSWEEP_MULTIVERSION
-void word_kernel(const float* __restrict code, std::int16_t* __restrict word, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i)
-        word[i] = static_cast<std::int16_t>(static_cast<std::int32_t>(code[i]));
-}
-
 std::int32_t sign_of(const Cycle& cycle) {
     return cycle.of == Cycle::Of::negative_magnitude ? -1 : 1;
 }
@@ -202,7 +196,7 @@ const linalg::WordRows& InputConverter::words() {
     words_.shape(inputs_.rows(), inputs_.cols());
     for (Index row = 0; row < inputs_.rows(); ++row) {
         const auto code = row_of(codes(), row);
-        word_kernel(code.data(), words_.row(row), code.size());
+        linalg::to_words(code, {words_.row(row), code.size()});
     }
     kept_.words = true;
     return words_;

@@ -110,8 +110,11 @@ void store(MappedOperand& mapped, const ArrayGrid& grid, Index head_width, std::
     matrix.codes.reset();
     if (largest_sum > 0) matrix.codes = exact_codes(mapped, cells, largest_sum);
     const bool exact = matrix.codes.has_value(), noisy_reads = cells.read_sigma() > 0;
-    if (!exact || noisy_reads) add_planes_up(mapped, grid, identity, cells, !exact, noisy_reads, matrix.mean);
-    if (!exact && largest_sum > 0) matrix.codes = rounded_codes(mapped, matrix.mean, largest_sum);
+    const bool may_round = largest_sum > 0 && cells.frozen_sigma() > 0;
+    if (!exact || noisy_reads)
+        add_planes_up(mapped, grid, identity, cells, !exact, noisy_reads || may_round, matrix.mean);
+    if (may_round)
+        matrix.codes = rounded_codes(matrix.mean, mapped.squares, cells.frozen_sigma(), largest_sum);
     if (matrix.codes) matrix.mean.resize(0, 0);
     if (!noisy_reads) return;
     matrix.amplitudes.resize(static_cast<std::size_t>(mapped.code.cols() / head_width));

@@ -44,11 +44,13 @@ std::uint32_t finest_bits(const Eigen::Ref<const Eigen::RowVectorXf>& weights, f
     return static_cast<std::uint32_t>(std::bit_width(static_cast<std::uint32_t>(most) + 1));
 }
 
-/// The weights of one output as they would be without the cells' flaws.
-Matrix perfect_weights(const MappedOperand& mapped, Index row) {
-    const auto scale = mapped.scale.row(row / mapped.rows_per_scale);
-    const auto magnitude = mapped.code.row(row).cwiseProduct(scale) / mapped.full_code;
-    return (mapped.wanted.row(row).array() < 0.0F).select(-magnitude, magnitude);
+/// How the weights of one output are rounded; nothing if they are not finite or have no room.
+std::optional<linalg::Quantiser> quantiser_of(const Matrix& weights, Index row, Index largest_sum) {
+    const float largest = linalg::largest_magnitude(row_of(const_view(weights), row));
+    if (!std::isfinite(largest)) return std::nullopt;
+    const std::uint32_t bits = finest_bits(weights.row(row), largest, largest_sum);
+    if (bits < 2) return std::nullopt;
+    return linalg::Quantiser(largest, bits);
 }
 
 }  // namespace
@@ -78,31 +80,31 @@ std::optional<WeightCodes> exact_codes(const MappedOperand& mapped, const Cells&
     return codes;
 }
 
-std::optional<WeightCodes> rounded_codes(const MappedOperand& mapped, const Matrix& weights,
+std::optional<WeightCodes> rounded_codes(const Matrix& weights, const Matrix& squared_amplitudes, float sigma,
                                          Index largest_sum) {
     const Index rows = weights.rows(), columns = weights.cols();
+    std::vector<linalg::Quantiser> quantisers;
+    for (Index row = 0; row < rows; ++row) {
+        const auto quantiser = quantiser_of(weights, row, largest_sum);
+        if (!quantiser) return std::nullopt;
+        // Rounding errors are spread evenly over a step.
+        const double error = std::pow(static_cast<double>(quantiser->step()), 2) / 12;
+        const double noise =
+            std::pow(static_cast<double>(sigma), 2) * static_cast<double>(squared_amplitudes.row(row).mean());
+        if (std::isinf(noise) || error > most_rounding * most_rounding * noise) return std::nullopt;
+        quantisers.push_back(*quantiser);
+    }
     WeightCodes codes;
     codes.packed.shape(rows, columns);
-    Matrix code(1, columns), rounded(1, columns);
+    Matrix code(1, columns);
     std::vector<std::int16_t> words(static_cast<std::size_t>(columns));
-    double deviation = 0, worst = 0;  // squares: of all weights; of the output that rounding hurts most
     for (Index row = 0; row < rows; ++row) {
-        const std::span<const float> exact = row_of(const_view(weights), row);
-        const float largest = linalg::largest_magnitude(exact);
-        if (!std::isfinite(largest)) return std::nullopt;
-        const std::uint32_t bits = finest_bits(weights.row(row), largest, largest_sum);
-        if (bits < 2) return std::nullopt;
-        const linalg::Quantiser quantiser(largest, bits);
-        quantiser.to_codes(exact, row_of(code, 0));
-        quantiser.to_values(exact, row_of(rounded, 0));
-        std::transform(code.data(), code.data() + columns, words.begin(),
-                       [](float value) { return static_cast<std::int16_t>(value); });
+        const linalg::Quantiser& quantiser = quantisers[static_cast<std::size_t>(row)];
+        quantiser.to_codes(row_of(const_view(weights), row), row_of(code, 0));
+        linalg::to_words(row_of(const_view(code), 0), words);
         codes.packed.set_output(row, words);
         codes.steps.push_back(quantiser.step());
-        deviation += static_cast<double>((weights.row(row) - perfect_weights(mapped, row)).squaredNorm());
-        worst = std::max(worst, static_cast<double>((weights.row(row) - rounded).squaredNorm()));
     }
-    if (worst > most_rounding * most_rounding * deviation / static_cast<double>(rows)) return std::nullopt;
     return codes;
 }
 

@@ -35,6 +35,12 @@ void value_kernel(const float* __restrict x, float inverse_step, float step, flo
         y[i] = ((x[i] * inverse_step + rounding_shift) - rounding_shift) * step;
 }
 
+CROSSWEEP_MULTIVERSION
+void word_kernel(const float* __restrict code, std::int16_t* __restrict word, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i)
+        word[i] = static_cast<std::int16_t>(static_cast<std::int32_t>(code[i]));
+}
+
 }  // namespace
 
 float largest_magnitude(std::span<const float> x) {
@@ -58,6 +64,11 @@ void Quantiser::to_codes(std::span<const float> x, std::span<float> code) const 
 void Quantiser::to_values(std::span<const float> x, std::span<float> y) const {
     CROSSWEEP_EXPECT(x.size() == y.size());
     value_kernel(x.data(), inverse_step_, step_, y.data(), x.size());
+}
+
+void to_words(std::span<const float> codes, std::span<std::int16_t> words) {
+    CROSSWEEP_EXPECT(codes.size() == words.size());
+    word_kernel(codes.data(), words.data(), codes.size());
 }
 
 }  // namespace crossweep::linalg

@@ -63,6 +63,8 @@ class Cells {
 
     /// Deviation of read noise that is drawn at every read, relative to A(G); 0 if there is none.
     float read_sigma() const { return read_sigma_; }
+    /// Of read noise that cells keep once it is drawn; 0 without.
+    float frozen_sigma() const { return frozen_sigma_; }
 
   private:
     /// The conductances of one row after writing; digits if the cells are perfect.
@@ -77,7 +79,7 @@ class Cells {
     double wire_resistance_ohm_;
     device::CellWriter writer_;
     device::ReadNoise read_noise_;
-    float read_sigma_, telegraph_amplitude_;
+    float read_sigma_, frozen_sigma_, telegraph_amplitude_;
 };
 
 /// The cells of an operand that is not digital. `transform` acts on K and V alone: clipping decides how many

@@ -20,10 +20,9 @@ struct WeightCodes {
     std::vector<float> steps;  ///< [output]
 };
 
-/// The most that rounding the weights of imperfect cells adds to those of any output, as a share of what the
-/// weights of an output of that matrix deviate by from perfect ones (root mean squares). Noise of 1 % of the
-/// noise is 10^-4 of its power.
-inline constexpr double most_rounding = 0.01;
+/// The most that rounding adds to the frozen read noise of any output's weights, as a share of it (root mean
+/// squares; 1 % is 10^-4 of the power).
+inline constexpr double most_rounding = 0.01;  // assumption: what nobody sees in an accuracy or an SNR
 
 /// What the magnitudes of the codes of one output may add up to, so that sums with inputs up to
 /// `largest_input` fit 32 bits; 0 where products are no sums of integers: with continuous inputs
@@ -35,10 +34,12 @@ Eigen::Index largest_code_sum(Orientation orientation, std::int32_t largest_inpu
 std::optional<WeightCodes> exact_codes(const MappedOperand& mapped, const Cells& cells,
                                        Eigen::Index largest_sum);
 
-/// `weights`, which cells hold instead of what was `mapped`, rounded to the finest codes that `largest_sum`
+/// `weights` [output, input] of cells with frozen read noise, rounded to the finest codes that `largest_sum`
 /// permits each output; nothing if that costs any output more than `most_rounding`, or if a weight is not
-/// finite.
-std::optional<WeightCodes> rounded_codes(const MappedOperand& mapped, const linalg::Matrix& weights,
+/// finite. `squared_amplitudes` times sigma^2 are the variances of the weights. The first read noise of a
+/// chip decides, so chips of one point may differ where noise is near the border.
+std::optional<WeightCodes> rounded_codes(const linalg::Matrix& weights,
+                                         const linalg::Matrix& squared_amplitudes, float sigma,
                                          Eigen::Index largest_sum);
 
 }  // namespace crossweep::crossbar

@@ -34,4 +34,7 @@ class Quantiser {
     float step_, inverse_step_;
 };
 
+/// Codes, whole numbers that fit, as words.
+void to_words(std::span<const float> codes, std::span<std::int16_t> words);
+
 }  // namespace crossweep::linalg
