@@ -71,6 +71,11 @@ std::vector<Field> mapping_fields() {
         {in, "wire_resistance_ohm", real, at<&S::crossbar, &P::wire_resistance_ohm>(), at_least(0), {},
          "resistance in ohms",
          "Of one line from one cell to the next; 0: no IR drop. Assumption: off, as in ClipFormer.", result},
+        {in, "weight_rounding", real, at<&S::crossbar, &P::weight_rounding>(), from_to(0, 1), {},
+         "deviation relative to that of frozen read noise",
+         "At `behavioural` and `sliced`, with frozen read noise: the most that rounding weights to integers of up to "
+         "16 bits, which makes products faster, may add to any output's noise; else all of them stay in fp32. "
+         "0: always. Assumption: 0.01.", addition},
     };
 }
 

@@ -123,7 +123,7 @@ void CrossbarEngine::store_on_cells(Index head_width, const ConstMatrixView& val
         store(written.mapped, grid, identity, cells(written.role), written.circuit);
         written.adc = &adc_of(written);
     } else {
-        store(written.mapped, grid, head_width, 0, identity, cells(written.role), written.linear);
+        store(written.mapped, grid, head_width, {}, identity, cells(written.role), written.linear);
     }
 }
 

@@ -102,19 +102,20 @@ void add_planes_up(MappedOperand& mapped, const ArrayGrid& grid, const CellIdent
 
 }  // namespace
 
-void store(MappedOperand& mapped, const ArrayGrid& grid, Index head_width, std::int32_t largest_input,
+void store(MappedOperand& mapped, const ArrayGrid& grid, Index head_width, const CodeLimits& limits,
            const CellIdentity& identity, Cells& cells, LinearMatrix& matrix) {
     matrix.orientation = grid.orientation;
     matrix.head_width = head_width;
-    const Index largest_sum = largest_code_sum(grid.orientation, largest_input);
+    const Index largest_sum = largest_code_sum(grid.orientation, limits.largest_input);
     matrix.codes.reset();
     if (largest_sum > 0) matrix.codes = exact_codes(mapped, cells, largest_sum);
     const bool exact = matrix.codes.has_value(), noisy_reads = cells.read_sigma() > 0;
-    const bool may_round = largest_sum > 0 && cells.frozen_sigma() > 0;
+    const bool may_round = largest_sum > 0 && cells.frozen_sigma() > 0 && limits.rounding > 0;
     if (!exact || noisy_reads)
         add_planes_up(mapped, grid, identity, cells, !exact, noisy_reads || may_round, matrix.mean);
     if (may_round)
-        matrix.codes = rounded_codes(matrix.mean, mapped.squares, cells.frozen_sigma(), largest_sum);
+        matrix.codes =
+            rounded_codes(matrix.mean, mapped.squares, cells.frozen_sigma(), largest_sum, limits.rounding);
     if (matrix.codes) matrix.mean.resize(0, 0);
     if (!noisy_reads) return;
     matrix.amplitudes.resize(static_cast<std::size_t>(mapped.code.cols() / head_width));

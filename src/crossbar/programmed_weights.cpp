@@ -29,7 +29,8 @@ StoredMatrix program(const linalg::StationaryWeight& weight, std::size_t part, c
         return circuit;
     }
     LinearMatrix linear;
-    store(mapped, grid, matrix.cols(), largest_input_code(crossbar.input_bits), identity, cells, linear);
+    const CodeLimits limits{largest_input_code(crossbar.input_bits), crossbar.weight_rounding};
+    store(mapped, grid, matrix.cols(), limits, identity, cells, linear);
     pack(weight.rows, linear);
     return linear;
 }
@@ -72,6 +73,7 @@ StationaryInputs stationary_inputs(const OperandTable& operands, const CrossbarP
     inputs.crossbar.array_rows = crossbar.array_rows;
     inputs.crossbar.array_columns = crossbar.array_columns;
     inputs.crossbar.wire_resistance_ohm = crossbar.wire_resistance_ohm;
+    inputs.crossbar.weight_rounding = crossbar.weight_rounding;
     inputs.crossbar.mapping = crossbar.mapping;
     const bool has_groups = std::ranges::any_of(
         operands, [](const OperandParams& operand) { return operand.fidelity == Fidelity::large_small; });

@@ -81,7 +81,7 @@ std::optional<WeightCodes> exact_codes(const MappedOperand& mapped, const Cells&
 }
 
 std::optional<WeightCodes> rounded_codes(const Matrix& weights, const Matrix& squared_amplitudes, float sigma,
-                                         Index largest_sum) {
+                                         Index largest_sum, double rounding) {
     const Index rows = weights.rows(), columns = weights.cols();
     std::vector<linalg::Quantiser> quantisers;
     for (Index row = 0; row < rows; ++row) {
@@ -91,7 +91,7 @@ std::optional<WeightCodes> rounded_codes(const Matrix& weights, const Matrix& sq
         const double error = std::pow(static_cast<double>(quantiser->step()), 2) / 12;
         const double noise =
             std::pow(static_cast<double>(sigma), 2) * static_cast<double>(squared_amplitudes.row(row).mean());
-        if (std::isinf(noise) || error > most_rounding * most_rounding * noise) return std::nullopt;
+        if (std::isinf(noise) || error > rounding * rounding * noise) return std::nullopt;
         quantisers.push_back(*quantiser);
     }
     WeightCodes codes;

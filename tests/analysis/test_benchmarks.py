@@ -136,6 +136,29 @@ def test_a_failing_bench_exits_4_and_a_missing_program_2(tmp_path, capsys, monke
         compare_with_pytorch.main(["--program", str(tmp_path / "absent")])
 
 
+# ---- weights as integers ----------------------------------------------------------------------------------------
+
+@needs_program
+def test_rounding_and_order_of_sums_change_less_than_the_next_chip(tmp_path):
+    study = write_study(Work(images=8), tmp_path)
+    done = subprocess.run([ROOT / "analysis/benchmarks/what_rounding_changes.py", study, "--set", "study.trials=3", "--set",
+                           'device.read_noise="frozen"', "--program", PROGRAM], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    heading, *rows = done.stdout.splitlines()
+    assert heading.startswith("compared with fp32 on ")
+    rounded, _, chip = (float(row[60:].split()[0]) for row in rows)
+    assert 0 < rounded < 0.5 * chip
+
+
+@needs_program
+def test_rounding_changes_nothing_without_frozen_read_noise(tmp_path):
+    study = write_study(Work(images=8), tmp_path)
+    done = subprocess.run([ROOT / "analysis/benchmarks/what_rounding_changes.py", study, "--set", 'device.read_noise="per_read"',
+                           "--program", PROGRAM], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1][60:].split() == ["0.0000", "0.00", "%", "0.00", "%", "0.0000", "dB"]
+
+
 # ---- many ranks -------------------------------------------------------------------------------------------------
 
 @needs_program

@@ -62,6 +62,7 @@ PAIRS = {
     "crossbar.array_rows": (CIRCUIT, 64, 8),
     "crossbar.array_columns": (CIRCUIT | {"crossbar.wire_resistance_ohm": 10.0}, 64, 8),
     "crossbar.wire_resistance_ohm": ({}, 0.0, 10.0),
+    "crossbar.weight_rounding": ({"device.read_noise": "frozen"}, 0.01, 0.0),
     "crossbar.mapping": (SLICED, "differential", "offset"),
     "crossbar.input_encoding": (SLICED, "twos_complement", "sign_magnitude"),
     "crossbar.dac_bits": (SLICED, 1, 7),

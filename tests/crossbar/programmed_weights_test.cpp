@@ -186,6 +186,7 @@ const std::vector<std::function<void(ChipParams&)>> changes{
     [](ChipParams& p) { p.device.read_noise = ReadNoiseMode::frozen; },
     [](ChipParams& p) { p.device.read_noise = ReadNoiseMode::frozen, p.device.read_noise_sigma = 0.1; },
     [](ChipParams& p) { p.device.read_noise = ReadNoiseMode::frozen, p.device.read_noise_sigma = 0; },
+    [](ChipParams& p) { p.device.read_noise = ReadNoiseMode::frozen, p.crossbar.weight_rounding = 0; },
     [](ChipParams& p) { p.device.write_noise_sigma = 0.2; },
     [](ChipParams& p) { p.device.write_noise_factor = 5; },
     [](ChipParams& p) { p.device.programming_noise_sigma = 0.1; },

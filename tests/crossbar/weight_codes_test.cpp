@@ -31,9 +31,9 @@ ChipParams frozen(double sigma) {
     return params;
 }
 
-/// The same without converters of inputs, which is what products of integers need.
+/// The same without rounding.
 ChipParams in_fp32(ChipParams params) {
-    params.crossbar.input_bits = 0;
+    params.crossbar.weight_rounding = 0;
     return params;
 }
 
@@ -64,7 +64,7 @@ const std::vector<Flaw> flaws{
     {"levels", [](auto& device) { device.levels = 16; }},
 };
 
-TEST(WeightCodes, cost_no_output_more_than_a_hundredth_of_its_frozen_read_noise) {
+TEST(WeightCodes, cost_no_output_more_than_the_permitted_share_of_its_frozen_read_noise) {
     for (const Eigen::Index inputs : {24, 384, 1536, 3072}) {
         const Matrix wanted = linalg::normal_matrix(70, inputs, 7);
         for (const Fidelity fidelity : {Fidelity::behavioural, Fidelity::sliced}) {
@@ -78,11 +78,12 @@ TEST(WeightCodes, cost_no_output_more_than_a_hundredth_of_its_frozen_read_noise)
                 ASSERT_TRUE(rounded.codes.has_value());
                 ASSERT_FALSE(exact.codes.has_value());
                 params.device.read_noise_sigma = 0;
-                const Matrix noise = exact.mean - held(wanted, in_fp32(params)).mean;
+                const Matrix noise = exact.mean - weights_of(held(wanted, params));
                 const Matrix error = weights_of(rounded) - exact.mean;
                 EXPECT_GT(norm(error), 0);
                 for (Eigen::Index row = 0; row < error.rows(); ++row)
-                    ASSERT_LE(norm(error.row(row)), 0.01 * norm(noise.row(row))) << "output " << row;
+                    ASSERT_LE(norm(error.row(row)), params.crossbar.weight_rounding * norm(noise.row(row)))
+                        << "output " << row;
             }
         }
     }
@@ -125,6 +126,25 @@ TEST(WeightCodes, leave_weights_in_fp32_without_frozen_read_noise) {
             EXPECT_FALSE(held(wanted, params).codes.has_value()) << flaw.name;
         }
     }
+}
+
+TEST(WeightCodes, are_as_coarse_as_the_study_permits) {
+    const Matrix wanted = linalg::normal_matrix(70, 384, 7);
+    ChipParams params = frozen(0.05);
+    for (const double rounding : {0.0, 1e-4}) {
+        params.crossbar.weight_rounding = rounding;
+        EXPECT_FALSE(held(wanted, params).codes.has_value()) << rounding;
+    }
+    params = frozen(1e-4);
+    params.crossbar.weight_rounding = 0.5;
+    EXPECT_TRUE(held(wanted, params).codes.has_value());
+}
+
+TEST(WeightCodes, leave_weights_in_fp32_where_inputs_are_no_codes) {
+    ChipParams params = frozen(0.05);
+    params.crossbar.input_bits = 0;
+    const Matrix wanted = linalg::normal_matrix(70, 384, 7);
+    EXPECT_FALSE(held(wanted, params).codes.has_value());
 }
 
 // Their squares are no numbers of single precision.

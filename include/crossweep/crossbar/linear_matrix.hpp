@@ -29,9 +29,8 @@ struct LinearMatrix {
 };
 
 /// Put `mapped` onto `cells` plane by plane and add the planes up. Weights become codes if they are codes or
-/// can be rounded to some (weight_codes.hpp), for inputs up to `largest_input`; 0 stands for continuous
-/// inputs and for operands whose products are read head by head.
-void store(MappedOperand& mapped, const ArrayGrid& grid, Eigen::Index head_width, std::int32_t largest_input,
+/// can be rounded to some within `limits`; products that are read head by head are no sums of integers.
+void store(MappedOperand& mapped, const ArrayGrid& grid, Eigen::Index head_width, const CodeLimits& limits,
            const CellIdentity& identity, Cells& cells, LinearMatrix& matrix);
 
 /// Pack the weights, if they are no codes, for products of `rows` rows.

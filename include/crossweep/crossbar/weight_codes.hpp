@@ -20,12 +20,16 @@ struct WeightCodes {
     std::vector<float> steps;  ///< [output]
 };
 
-/// The most that rounding adds to the frozen read noise of any output's weights, as a share of it (root mean
-/// squares; 1 % is 10^-4 of the power).
-inline constexpr double most_rounding = 0.01;  // assumption: what nobody sees in an accuracy or an SNR
+/// Which products may be sums of integers; none by default.
+struct CodeLimits {
+    std::int32_t largest_input = 0;  ///< code of an input; 0: inputs are no codes
+    /// The most that rounding adds to the frozen read noise of any output's weights, as a share of it (root
+    /// mean squares; 1 % is 10^-4 of the power).
+    double rounding = 0;
+};
 
 /// What the magnitudes of the codes of one output may add up to, so that sums with inputs up to
-/// `largest_input` fit 32 bits; 0 where products are no sums of integers: with continuous inputs
+/// `largest_input` fit 32 bits; 0 where products are no sums of integers: with inputs that are no codes
 /// (`largest_input` 0) and with outputs that are not rows of the matrix.
 Eigen::Index largest_code_sum(Orientation orientation, std::int32_t largest_input);
 
@@ -35,11 +39,11 @@ std::optional<WeightCodes> exact_codes(const MappedOperand& mapped, const Cells&
                                        Eigen::Index largest_sum);
 
 /// `weights` [output, input] of cells with frozen read noise, rounded to the finest codes that `largest_sum`
-/// permits each output; nothing if that costs any output more than `most_rounding`, or if a weight is not
-/// finite. `squared_amplitudes` times sigma^2 are the variances of the weights. The first read noise of a
-/// chip decides, so chips of one point may differ where noise is near the border.
+/// permits each output; nothing if that costs any output more than `rounding`, or if a weight is not finite.
+/// `squared_amplitudes` times sigma^2 are the variances of the weights. The first read noise of a chip
+/// decides, so chips of one point may differ where noise is near the border.
 std::optional<WeightCodes> rounded_codes(const linalg::Matrix& weights,
                                          const linalg::Matrix& squared_amplitudes, float sigma,
-                                         Eigen::Index largest_sum);
+                                         Eigen::Index largest_sum, double rounding);
 
 }  // namespace crossweep::crossbar
