@@ -154,6 +154,21 @@ TEST(WeightCodes, leave_tiny_and_huge_weights_in_fp32) {
             << scale;
 }
 
+// Whether or not cells of the lowest conductance are noisy.
+TEST(WeightCodes, of_outputs_without_weights_are_finite) {
+    for (const double on_off_ratio : {10.0, std::numeric_limits<double>::infinity()}) {
+        Matrix wanted = linalg::normal_matrix(5, 24, 7);
+        wanted.row(2).setZero();
+        ChipParams params = frozen(0.05);
+        params.device.on_off_ratio = on_off_ratio;
+        const LinearMatrix exact = held(wanted, in_fp32(params)), rounded = held(wanted, params);
+        ASSERT_TRUE(rounded.codes.has_value()) << on_off_ratio;
+        const Matrix weights = weights_of(rounded);
+        EXPECT_TRUE(weights.allFinite()) << on_off_ratio;
+        EXPECT_LE(norm(weights.row(2) - exact.mean.row(2)), 0.01 * norm(exact.mean.row(2))) << on_off_ratio;
+    }
+}
+
 TEST(WeightCodes, of_perfect_cells_holds_their_codes_exactly) {
     const Matrix wanted = linalg::normal_matrix(70, 384, 7);
     const LinearMatrix matrix = held(wanted, perfect());
