@@ -11,32 +11,21 @@ Exit codes: 0 done, 2 usage, 4 a run failed.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+from run_study import add_program, run_study
 
 _ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(program: Path, study: Path, ranks: int, out: Path) -> tuple[float, float, str]:
     """Time on the clock, time in units, content hash."""
-    shutil.rmtree(out, ignore_errors=True)
-    environment = os.environ | {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMP_NUM_THREADS": "1"}
-    command = ["mpirun", "-n", str(ranks), "--bind-to", "none", "--oversubscribe", str(program), "run", str(study), "--out",
-               str(out), "--json"]
     start = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    figures = run_study(program, study, ranks, out)
     wall_s = time.monotonic() - start
-    if done.returncode != 0:
-        print(f"driver_overhead.py: {' '.join(command)}: {done.stderr.strip()[-500:]}", file=sys.stderr)
-        sys.exit(4)
-    figures = json.loads(done.stdout)
     return wall_s, figures["compute_s"], figures["content_hash"]
 
 
@@ -46,8 +35,7 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, help="where the run directories go; default: a folder that is removed")
-    parser.add_argument("--program", type=Path,
-                        default=Path(os.environ.get("CROSSWEEP_PROGRAM", _ROOT / "build/release/bin/crossweep")))
+    add_program(parser)
     options = parser.parse_args()
     walls: dict[int, list[float]] = {ranks: [] for ranks in options.ranks}
     hashes = set()

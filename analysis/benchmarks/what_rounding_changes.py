@@ -3,8 +3,9 @@
 
     what_rounding_changes.py [STUDY.toml] [--set KEY=VALUE ...] [--ranks 2] [--out FOLDER]
 
-Runs the study, whose read noise has to be frozen, with crossbar.weight_rounding as it is, without rounding, and without
-rounding on AVX2, where products in fp32 add their terms up in another order; chips and noise are the same in all three.
+Runs the study with crossbar.weight_rounding as it is, without rounding, and without rounding on AVX2, where products in
+fp32 add their terms up in another order; chips and noise are the same in all three. Only studies with frozen read noise are
+rounded; a processor that has nothing better than AVX2 has no second row.
 Prints how far inferences (margin, class) and chips (accuracy, SNR) are from those without rounding.
 Exit codes: 0 done, 2 usage, 4 a run failed.
 """
@@ -12,16 +13,13 @@ Exit codes: 0 done, 2 usage, 4 a run failed.
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
+from run_study import add_program, run_study
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,20 +45,6 @@ class Records:
         return Records(*(np.roll(values, -1, axis=1) for values in (self.margin, self.class_, self.snr_dB)), self.path)
 
 
-def run(program: Path, study: Path, settings: list[str], ranks: int, out: Path, isa: str | None = None) -> Records:
-    shutil.rmtree(out, ignore_errors=True)
-    environment = os.environ | {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMP_NUM_THREADS": "1"}
-    if isa:
-        environment["DNNL_MAX_CPU_ISA"] = isa
-    command = ["mpirun", "-n", str(ranks), "--bind-to", "none", "--oversubscribe", str(program), "run", str(study), "--out",
-               str(out), *(word for setting in settings for word in ("--set", setting))]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if done.returncode != 0:
-        print(f"what_rounding_changes.py: {' '.join(command)}: {done.stderr.strip()[-500:]}", file=sys.stderr)
-        sys.exit(4)
-    return Records.read(out / "results.h5")
-
-
 def difference(name: str, records: Records, exact: Records) -> str:
     margin = np.sqrt(np.mean((records.margin - exact.margin) ** 2))
     classes = np.mean(records.class_ != exact.class_)
@@ -76,18 +60,22 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of crossweep run (repeatable)")
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--out", type=Path, help="where the run directories go; default: a folder that is removed")
-    parser.add_argument("--program", type=Path,
-                        default=Path(os.environ.get("CROSSWEEP_PROGRAM", _ROOT / "build/release/bin/crossweep")))
+    add_program(parser)
     options = parser.parse_args()
-    in_fp32 = [*options.set, "crossbar.weight_rounding=0"]
     with tempfile.TemporaryDirectory() as folder:
         out = options.out or Path(folder)
-        rounded = run(options.program, options.study, options.set, options.ranks, out / "rounded")
-        exact = run(options.program, options.study, in_fp32, options.ranks, out / "fp32")
-        reordered = run(options.program, options.study, in_fp32, options.ranks, out / "reordered", isa="AVX2")
+
+        def records(name: str, settings: list[str], **environment: str) -> Records:
+            run_study(options.program, options.study, options.ranks, out / name, [*options.set, *settings], **environment)
+            return Records.read(out / name / "results.h5")
+
+        rounded = records("rounded", [])
+        exact = records("fp32", ["crossbar.weight_rounding=0"])
+        reordered = records("reordered", ["crossbar.weight_rounding=0"], DNNL_MAX_CPU_ISA="AVX2")
     print(f"{'compared with fp32 on ' + exact.path:60}{'margin, rms':>12}{'other class':>16}{'accuracy, rms':>16}{'SNR, rms':>13}")
     print(difference("rounded", rounded, exact))
-    print(difference(f"fp32 on {reordered.path}", reordered, exact))
+    if reordered.path != exact.path:
+        print(difference(f"fp32 on {reordered.path}", reordered, exact))
     if exact.margin.shape[1] > 1:
         print(difference("the next chip", exact.next_chip(), exact))
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <tuple>
 #include <vector>
 
@@ -26,7 +27,7 @@ struct PointKind {
     crossbar::CrossbarParams crossbar;
     /// Fidelity, read noise and telegraph noise at every read, bits per cell, whether cells are perfect, and
     /// the power of two below frozen read noise, whose strength decides whether weights are rounded.
-    std::vector<std::tuple<crossbar::Fidelity, bool, bool, std::uint32_t, bool, int>> operands;
+    std::vector<std::tuple<crossbar::Fidelity, bool, bool, std::uint32_t, bool, std::optional<int>>> operands;
     bool operator==(const PointKind&) const = default;
 };
 
@@ -46,8 +47,8 @@ PointKind kind_of(const trial::Experiment& experiment, PointId point) {
         const bool perfect =
             operand.fidelity != crossbar::Fidelity::digital &&
             crossbar::make_cells(role, operand, simulated.crossbar, params.transform).are_perfect();
-        const int frozen =
-            device::keeps_read_noise(operand.device) ? std::ilogb(operand.device.read_noise_sigma) : 0;
+        std::optional<int> frozen;
+        if (device::keeps_read_noise(operand.device)) frozen = std::ilogb(operand.device.read_noise_sigma);
         kind.operands.emplace_back(operand.fidelity, device::draws_at_every_read(operand.device),
                                    operand.device.telegraph_amplitude > 0, operand.device.bits_per_cell,
                                    perfect, frozen);

@@ -72,10 +72,10 @@ std::vector<Field> mapping_fields() {
          "resistance in ohms",
          "Of one line from one cell to the next; 0: no IR drop. Assumption: off, as in ClipFormer.", result},
         {in, "weight_rounding", real, at<&S::crossbar, &P::weight_rounding>(), from_to(0, 1), {},
-         "deviation relative to that of frozen read noise",
-         "At `behavioural` and `sliced`, with frozen read noise: the most that rounding weights to integers of up to "
-         "16 bits, which makes products faster, may add to any output's noise; else all of them stay in fp32. "
-         "0: always. Assumption: 0.01.", addition},
+         "root mean square relative to that of frozen read noise",
+         "At `behavioural` and `sliced`, with frozen read noise: a matrix is rounded to integers of up to 16 bits, "
+         "which makes its products faster, if rounding is at most this large beside the noise of every output's "
+         "weights; else it stays in fp32. 0: all do. Assumption: 0.01.", addition},
     };
 }
 

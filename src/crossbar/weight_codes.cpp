@@ -91,7 +91,7 @@ std::optional<WeightCodes> rounded_codes(const Matrix& weights, const Matrix& sq
         const double error = std::pow(static_cast<double>(quantiser->step()), 2) / 12;
         const double noise =
             std::pow(static_cast<double>(sigma), 2) * static_cast<double>(squared_amplitudes.row(row).mean());
-        if (std::isinf(noise) || error > rounding * rounding * noise) return std::nullopt;
+        if (!std::isfinite(noise) || error > rounding * rounding * noise) return std::nullopt;
         quantisers.push_back(*quantiser);
     }
     WeightCodes codes;

@@ -139,14 +139,25 @@ def test_a_failing_bench_exits_4_and_a_missing_program_2(tmp_path, capsys, monke
 # ---- weights as integers ----------------------------------------------------------------------------------------
 
 @needs_program
-def test_rounding_and_order_of_sums_change_less_than_the_next_chip(tmp_path):
+@pytest.mark.parametrize("script", ["what_rounding_changes.py", "driver_overhead.py"])
+def test_comparing_runs_without_a_program_exits_2_and_of_a_bad_study_4(script, tmp_path):
+    def run(*arguments):
+        return subprocess.run([ROOT / "analysis/benchmarks" / script, *arguments], capture_output=True, text=True)
+    done = run("--program", tmp_path / "absent")
+    assert done.returncode == 2 and "absent does not exist" in done.stderr
+    done = run(tmp_path / "absent.toml", "--program", PROGRAM)
+    assert done.returncode == 4 and "absent.toml" in done.stderr
+
+
+@needs_program
+def test_rounding_changes_less_than_the_next_chip(tmp_path):
     study = write_study(Work(images=8), tmp_path)
     done = subprocess.run([ROOT / "analysis/benchmarks/what_rounding_changes.py", study, "--set", "study.trials=3", "--set",
                            'device.read_noise="frozen"', "--program", PROGRAM], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     heading, *rows = done.stdout.splitlines()
     assert heading.startswith("compared with fp32 on ")
-    rounded, _, chip = (float(row[60:].split()[0]) for row in rows)
+    rounded, *_, chip = (float(row[60:].split()[0]) for row in rows)
     assert 0 < rounded < 0.5 * chip
 
 

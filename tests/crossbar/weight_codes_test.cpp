@@ -115,6 +115,51 @@ TEST(WeightCodes, leave_weights_in_fp32_where_frozen_read_noise_is_too_weak_to_h
     }
 }
 
+// One output whose noise is weaker beside its largest weight than that of all others.
+TEST(WeightCodes, leave_weights_in_fp32_where_one_output_cannot_hide_rounding) {
+    Matrix wanted = linalg::normal_matrix(70, 384, 7);
+    EXPECT_TRUE(held(wanted, frozen(0.01)).codes.has_value());
+    wanted.row(31) *= 1e-3F;
+    wanted(31, 100) = wanted.cwiseAbs().maxCoeff();
+    EXPECT_FALSE(held(wanted, frozen(0.01)).codes.has_value());
+    EXPECT_TRUE(held(wanted, frozen(0.05)).codes.has_value());
+}
+
+// Just where weights begin to be rounded, rounding is the permitted share of the noise, as both are measured.
+TEST(WeightCodes, begin_where_rounding_is_the_permitted_share_of_the_noise) {
+    const Matrix wanted = linalg::normal_matrix(1, 16384, 7);
+    struct Case {
+        Fidelity fidelity;
+        Mapping mapping;
+        device::ReadNoiseLaw law;
+    };
+    using device::ReadNoiseLaw;
+    for (const Case& c : {Case{Fidelity::behavioural, Mapping::differential, ReadNoiseLaw::proportional},
+                          Case{Fidelity::behavioural, Mapping::differential, ReadNoiseLaw::constant},
+                          Case{Fidelity::sliced, Mapping::differential, ReadNoiseLaw::proportional},
+                          Case{Fidelity::sliced, Mapping::offset, ReadNoiseLaw::proportional},
+                          Case{Fidelity::sliced, Mapping::offset, ReadNoiseLaw::constant}}) {
+        SCOPED_TRACE(testing::Message() << static_cast<int>(c.fidelity) << static_cast<int>(c.mapping)
+                                        << static_cast<int>(c.law));
+        ChipParams params = frozen(0);
+        params.fidelity = c.fidelity;
+        params.crossbar.mapping = c.mapping;
+        params.device.read_noise_law = c.law;
+        double too_weak = 1e-7, enough = 1;
+        while (enough / too_weak > 1.01) {
+            params.device.read_noise_sigma = std::sqrt(too_weak * enough);
+            (held(wanted, params).codes ? enough : too_weak) = params.device.read_noise_sigma;
+        }
+        params.device.read_noise_sigma = enough;
+        const LinearMatrix rounded = held(wanted, params);
+        ASSERT_TRUE(rounded.codes.has_value());
+        const Matrix exact = held(wanted, in_fp32(params)).mean;
+        params.device.read_noise_sigma = 0;
+        const Matrix noise = exact - weights_of(held(wanted, params));
+        EXPECT_NEAR(norm(weights_of(rounded) - exact) / norm(noise), params.crossbar.weight_rounding, 4e-4);
+    }
+}
+
 TEST(WeightCodes, leave_weights_in_fp32_without_frozen_read_noise) {
     const Matrix wanted = linalg::normal_matrix(70, 384, 7);
     for (const Flaw& flaw : flaws) {
@@ -152,6 +197,15 @@ TEST(WeightCodes, leave_tiny_and_huge_weights_in_fp32) {
     for (const float scale : {1e-35F, 1e-21F, 1e25F})
         EXPECT_FALSE(held(scale * linalg::normal_matrix(70, 384, 7), frozen(1e-6)).codes.has_value())
             << scale;
+}
+
+// Infinity, the square of the scale, times a cell that is off.
+TEST(WeightCodes, leave_weights_in_fp32_where_their_noise_is_not_a_number) {
+    ChipParams params = frozen(0.05);
+    params.device.on_off_ratio = std::numeric_limits<double>::infinity();
+    Matrix wanted = 1e22F * linalg::normal_matrix(1, 24, 7);
+    wanted(0, 3) = 0;
+    EXPECT_FALSE(held(wanted, params).codes.has_value());
 }
 
 // Whether or not cells of the lowest conductance are noisy.

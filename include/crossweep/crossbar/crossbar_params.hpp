@@ -64,8 +64,8 @@ struct CrossbarParams {
     std::uint32_t array_rows = 64;
     std::uint32_t array_columns = 64;
     double wire_resistance_ohm = 0;  ///< of one line between neighbouring cells; 0 = no IR drop
-    /// What rounding weights to integers may add to an output's frozen read noise, relative to it; 0 = none.
-    double weight_rounding = 0.01;  ///< assumption: what nobody sees in an accuracy or an SNR
+    /// How large rounding weights to integers may be beside an output's frozen read noise; 0 = no rounding.
+    double weight_rounding = 0.01;  ///< assumption: 10^-4 of the noise's power
 
     // Sliced and circuit level.
     Mapping mapping = Mapping::differential;  ///< assumption

@@ -23,8 +23,8 @@ struct WeightCodes {
 /// Which products may be sums of integers; none by default.
 struct CodeLimits {
     std::int32_t largest_input = 0;  ///< code of an input; 0: inputs are no codes
-    /// The most that rounding adds to the frozen read noise of any output's weights, as a share of it (root
-    /// mean squares; 1 % is 10^-4 of the power).
+    /// How large rounding may be beside the frozen read noise of any output's weights (root mean squares;
+    /// 1 % adds 10^-4 to the power).
     double rounding = 0;
 };
 
@@ -39,9 +39,10 @@ std::optional<WeightCodes> exact_codes(const MappedOperand& mapped, const Cells&
                                        Eigen::Index largest_sum);
 
 /// `weights` [output, input] of cells with frozen read noise, rounded to the finest codes that `largest_sum`
-/// permits each output; nothing if that costs any output more than `rounding`, or if a weight is not finite.
-/// `squared_amplitudes` times sigma^2 are the variances of the weights. The first read noise of a chip
-/// decides, so chips of one point may differ where noise is near the border.
+/// permits each output; nothing if that exceeds `rounding` in any output, or if a weight is not finite.
+/// Rounding is estimated as step^2 / 12, noise as sigma^2 `squared_amplitudes`, by its law, before any clamp.
+/// The amplitudes are those of the conductances that the cells hold, so chips of one point may differ where
+/// the two are close to the limit.
 std::optional<WeightCodes> rounded_codes(const linalg::Matrix& weights,
                                          const linalg::Matrix& squared_amplitudes, float sigma,
                                          Eigen::Index largest_sum, double rounding);
