@@ -13,15 +13,18 @@ Exit codes: 0 done, 2 usage, 4 a run failed.
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
-from run_study import add_program, run_study
 
 _ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(_ROOT / "analysis"))
+
+from crossweep_results import Results
+from run_study import add_program, run_study
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,10 @@ class Records:
 
     @classmethod
     def read(cls, path: Path) -> Records:
-        with h5py.File(path) as file:
-            power = file["attention/signal"][:] / file["attention/noise"][:]
-            return cls(file["predictions/margin"][:], file["predictions/class"][:], (10 * np.log10(power)).mean(axis=-1),
-                       file["paths/name"].asstr()[0])
+        results = Results(path)
+        snr_dB = 10 * np.log10(results.attention["signal"] / results.attention["noise"])
+        return cls(results.predictions["margin"].values, results.predictions["class"].values, snr_dB.mean("layer").values,
+                   str(results.paths["name"].values[0]))
 
     def next_chip(self) -> Records:
         """The same with every chip's records in the place of those of the chip before."""

@@ -128,6 +128,11 @@ class Results:
         return self._group("attention")
 
     @cached_property
+    def paths(self) -> xr.Dataset:
+        """`name` of every path of instruction sets and how many `records` were computed on it, [path]."""
+        return self._group("paths")
+
+    @cached_property
     def reference(self) -> xr.Dataset:
         """Noise-free predictions `class`, `margin` and `loss`, [reference_index, image]."""
         return self._group("reference")
